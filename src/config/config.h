@@ -1,0 +1,117 @@
+/* The configuration: sluice.yaml as one struct. Every option is a row of a table in options.c (name, type, default, range,
+ * one sentence); the parser, `sluice init`, `sluice help config` and docs/configuration.md come from these rows.
+ *
+ * Unknown keys are errors that name the nearest known one; ${ENV} expands in values; secrets are never printed. */
+#ifndef SLUICE_CONFIG_CONFIG_H
+#define SLUICE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
+enum tls_mode { TLS_DISABLED, TLS_REQUIRED, TLS_VERIFY_CA, TLS_VERIFY_FULL };
+
+struct config_source {
+    const char *engine; /* mysql, mariadb; dms: raw files that AWS DMS wrote */
+    const char *host;
+    int64_t port; /* 0: the engine's own */
+    const char *socket;
+    const char *user;
+    const char *password;
+    const char *database; /* default of schema_filter when that is "%" and this is set */
+    const char *schema_filter, *table_filter; /* DMS wildcards */
+    bool tls;                                 /* on request; then the certificate is checked unless tls_verify is false */
+    bool tls_verify;
+    const char *tls_ca, *tls_cert, *tls_key;
+    int64_t server_id; /* 0: derived from the task's name */
+    int64_t connect_timeout_s;
+    int64_t heartbeat_ms;
+    int64_t max_full_load_sub_tasks;
+    enum ddl_action on_truncate, on_drop;
+    const char *start_position; /* cdc-only: where to start; NULL: now */
+};
+
+struct config_raw {
+    const char *location;
+    const char *data_format; /* csv, parquet */
+    const char *csv_delimiter, *csv_row_delimiter, *csv_null_value, *csv_no_sup_value;
+    bool rfc4180, add_column_name, include_op_for_full_load;
+    bool cdc_inserts_only, cdc_inserts_and_updates;
+    const char *timestamp_column_name; /* NULL: none */
+    int64_t max_file_size_kb;          /* of full-load files */
+    int64_t cdc_max_batch_interval_ms; /* written "60s" */
+    int64_t cdc_min_file_size_kb;
+    bool gzip; /* compression_type: none | gzip */
+    bool date_partition_enabled;
+};
+
+struct config_lake {
+    const char *location;
+    const char *database;
+    const char *table_name; /* "{table}", "{schema}_{table}" */
+    const char *format;     /* parquet */
+    int64_t target_file_size_bytes;
+};
+
+struct config_schedule {
+    const char *load, *catalog, *maintain; /* NULL: not scheduled; checked by schedule_parse */
+};
+
+struct config_column_type {
+    const char *name;
+    const char *type;
+};
+
+struct config_table {
+    const char *schema, *table;
+    const char *const *primary_key; /* NULL with has_primary_key: no key */
+    size_t primary_key_count;
+    bool has_primary_key;
+    const char *const *partition_key;
+    size_t partition_key_count;
+    bool has_partition_key;
+    bool active, has_active;
+    const struct config_column_type *columns;
+    size_t column_count;
+};
+
+struct config {
+    struct arena arena; /* owns every string here */
+    const char *path;   /* of the file */
+    const char *task;
+    struct config_source source;
+    struct config_raw raw;
+    struct config_lake lake;
+    const char *state;
+    const char *catalog;
+    struct config_schedule schedule;
+    uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
+    int64_t threads;             /* 0: all cores */
+    const char *temp_folder;     /* NULL: $TMPDIR or /tmp */
+    struct config_table *tables;
+    size_t table_count;
+};
+
+/* Reads and checks a file. Kind CONFIG; the message names file, line, key and what to do. Free with config_free. */
+bool config_load(const char *path, struct config **out, struct error *err);
+/* The same from text; `path` is used in messages. */
+bool config_parse(const char *text, size_t len, const char *path, struct config **out, struct error *err);
+void config_free(struct config *config); /* NULL is fine */
+
+/* The entry of `tables:` for a table, or NULL. */
+const struct config_table *config_find_table(const struct config *config, const char *schema, const char *table);
+
+/* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
+ * that cannot be in a folder's name are percent-encoded. */
+const char *config_table_folder(const struct config *config, struct arena *arena, const char *schema, const char *table);
+
+/* A commented sluice.yaml with every option and its default, for `sluice init`; and the options as a reference text. */
+void config_write_template(struct buf *out);
+void config_write_reference(struct buf *out);
+
+#endif

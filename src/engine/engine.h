@@ -1,0 +1,78 @@
+/* The engine that reads, sorts, joins and writes Parquet: DuckDB in the process (libduckdb, C API). Only duckdb*.c include
+ * duckdb.h. SQL is DuckDB's dialect.
+ *
+ * Errors of the engine are turned into an error_kind in one place (engine_set_error in duckdb.c): out of memory and full
+ * disks are OUTSIDE, I/O RETRY, conversion DATA, everything else INTERNAL. */
+#ifndef SLUICE_ENGINE_ENGINE_H
+#define SLUICE_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "model/change.h"
+#include "model/table.h"
+
+struct engine;
+struct engine_connection;
+struct engine_result;
+
+struct engine_options {
+    uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
+    unsigned threads;            /* 0: all cores */
+    const char *temp_folder;     /* where larger work spills; NULL: none */
+};
+
+/* An in-memory instance. Thread-safe; a connection belongs to one thread. */
+bool engine_open(const struct engine_options *options, struct engine **out, struct error *err);
+void engine_close(struct engine *engine); /* NULL is fine */
+bool engine_connect(struct engine *engine, struct engine_connection **out, struct error *err);
+void engine_disconnect(struct engine_connection *connection); /* NULL is fine */
+/* Stops the statement that another thread runs on this connection: it fails with kind CANCELLED. */
+void engine_interrupt(struct engine_connection *connection);
+
+/* Runs one or several statements; *changed (may be NULL) gets the rows inserted/written by the last one. */
+bool engine_run(struct engine_connection *connection, const char *sql, uint64_t *changed, struct error *err);
+
+/* Runs one query and streams its rows as text (CAST AS VARCHAR; NULL kept). */
+bool engine_query(struct engine_connection *connection, const char *sql, struct engine_result **out,
+                  struct error *err);
+size_t engine_result_columns(const struct engine_result *result);
+const char *engine_result_name(const struct engine_result *result, size_t column);
+const char *engine_result_type(const struct engine_result *result, size_t column); /* SQL type: "BIGINT" */
+/* *row has one value per column (VALUE_NULL or VALUE_TEXT), borrowed until the next call; NULL at the end. */
+bool engine_result_next(struct engine_result *result, const struct value **row, struct error *err);
+void engine_result_free(struct engine_result *result); /* NULL is fine */
+/* First column of the first row as a number; 0 when there is no row or it is NULL. */
+bool engine_query_int(struct engine_connection *connection, const char *sql, int64_t *out, struct error *err);
+/* First column of all rows as strings in the arena (NULL stays NULL). */
+bool engine_query_texts(struct engine_connection *connection, struct arena *arena, const char *sql, const char ***out,
+                        size_t *count, struct error *err);
+
+/* --- rows from outside: a table function that reads text rows in parallel and converts them to the columns' lake types.
+ *
+ * The result has the columns _seq BIGINT (unit << 40 | record, both from 0), _op VARCHAR, the columns, and _unchanged
+ * VARCHAR: NULL, or one character per column, '1' where the value is VALUE_UNCHANGED (then it is NULL here). */
+struct engine_scan {
+    const struct column *columns; /* types are lake types (type_for_lake) */
+    size_t column_count;
+    size_t unit_count; /* units are read by different threads, each from its begin to its end */
+    void *context;
+    bool (*unit_open)(void *context, size_t unit, void **reader, struct error *err);
+    /* *values: one per column, VALUE_PLAIN or VALUE_TEXT for text; *op 'I', 'U', 'D'. *values = NULL at the end. */
+    bool (*unit_next)(void *reader, char *op, const struct value **values, struct error *err);
+    /* Where the last row was, for errors: `shop/product/20261101-101500123.csv: line 7`. */
+    void (*unit_where)(void *reader, struct buf *out);
+    void (*unit_close)(void *reader);
+};
+/* A value that does not convert is an error of kind DATA: `<where>, column "price": "abc" is not a decimal(10,2)`.
+ *
+ * Makes `SELECT … FROM sluice_scan('<name>')` possible on every connection of the engine until engine_scan_remove. The
+ * scan is borrowed and must stay until then. */
+bool engine_scan_add(struct engine *engine, const char *name, const struct engine_scan *scan, struct error *err);
+void engine_scan_remove(struct engine *engine, const char *name);
+/* The error that a scan's callbacks raised: engine_run/engine_query return it instead of DuckDB's wrapping. */
+
+#endif

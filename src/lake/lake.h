@@ -1,0 +1,104 @@
+/* Lake tables. A table format (parquet: Hive-style folders; later iceberg) is one entry in registry.c and these few calls.
+ *
+ * A load is one atomic commit: it takes the table from one version to the next or leaves it as it was, and the commit
+ * itself carries the watermark. A crash leaves nothing that the next lake_open does not put right. */
+#ifndef SLUICE_LAKE_LAKE_H
+#define SLUICE_LAKE_LAKE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "model/table.h"
+#include "store/store.h"
+
+struct lake_table;
+
+/* What the tables of one lake share. Borrowed by the tables opened in it. */
+struct lake {
+    struct store *store;   /* the lake's location */
+    struct engine *engine;
+    uint64_t target_file_size_bytes;
+};
+
+/* The watermark that a commit carries (DESIGN §6); strings NULL when unknown. */
+struct lake_watermark {
+    const char *last_full_load_date;
+    const char *last_incremental_file;
+    const char *run_id;
+    const char *source_position;
+    const char *source_time;
+};
+
+/* The current version of a table; owned by the lake_table. */
+struct lake_version {
+    uint64_t number; /* 0: the table does not exist yet */
+    const struct column *columns; /* without Op; lake types; ids as committed (0 when unknown) */
+    size_t column_count;
+    const char *const *partition; /* column names */
+    size_t partition_count;
+    struct lake_watermark watermark;
+    uint64_t row_count;
+    uint64_t file_count;
+};
+
+/* One load. SQL and table names are of the connection given to lake_load.
+ *
+ * full_load_sql gives the columns Op (VARCHAR), then `columns` in order: the rows that replace the table; NULL: none.
+ * changes names a table with the columns _op VARCHAR, `columns`…, _unchanged VARCHAR: with a key, the last change per key
+ * ('D' removes; else the row becomes it, columns marked in _unchanged keep what the table has; unchanged marks are NULL
+ * when has_unchanged is false); without a key, the rows to append in order of column _seq. NULL: none. Both may be given:
+ * then the changes apply to the full load's rows. */
+struct lake_load {
+    const struct column *columns; /* the table's columns after the load: lake types, ids (0: match by name) */
+    size_t column_count;
+    const char *const *key;
+    size_t key_count;
+    const char *const *partition;
+    size_t partition_count;
+    const char *full_load_sql;
+    const char *changes;
+    bool has_unchanged;
+    struct lake_watermark watermark;
+};
+
+struct lake_result {
+    uint64_t rows_written, rows_removed, files_written, files_removed;
+};
+
+struct lake_format_ops {
+    const char *name; /* "parquet" */
+    bool (*open)(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err);
+    void (*close)(struct lake_table *table);
+    bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
+                 struct lake_result *result, struct error *err);
+    bool (*scan)(struct lake_table *table, struct buf *sql, struct error *err);
+};
+
+struct lake_table {
+    const struct lake_format_ops *ops;
+    const struct lake *lake;
+    const char *folder; /* below the lake's location, with '/' at its end: "product/" */
+    struct lake_version version;
+};
+
+const struct lake_format_ops *lake_format_find(const char *name); /* NULL: not built; the registry lists the known ones */
+
+/* Opens a table at its current version and finishes what a crashed commit left half published. A table that does not
+ * exist yet has version.number 0. Free with lake_close. */
+bool lake_open(const struct lake_format_ops *format, const struct lake *lake, const char *folder,
+               struct lake_table **out, struct error *err);
+void lake_close(struct lake_table *table); /* NULL is fine */
+
+/* One commit. Columns of the version that `load->columns` does not have stay (their rows keep values, new rows get NULL);
+ * columns with a known id and another name are renamed; types are widened where type_is_widening allows, else kind DATA.
+ * Kind CONFLICT: another loader committed since lake_open: open again and plan again. The version is not updated. */
+bool lake_load(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
+               struct lake_result *result, struct error *err);
+
+/* Appends a SELECT (no semicolon) that reads the current version: Op first, then the columns. */
+bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err);
+
+extern const struct lake_format_ops lake_parquet_ops;
+
+#endif

@@ -1,0 +1,47 @@
+/* CSV as AWS DMS writes and reads it (RFC 4180; DESIGN §3), writer and reader.
+ *
+ * NULL is the null word written bare, or (reading) a bare empty field; a quoted field is always text. A value that was not
+ * sent by the source is the unchanged word written bare; text that equals one of the words is quoted. */
+#ifndef SLUICE_RAW_CSV_H
+#define SLUICE_RAW_CSV_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "model/change.h"
+#include "store/store.h"
+
+struct csv_dialect {
+    char delimiter;             /* ',' */
+    const char *row_delimiter;  /* "\n"; what the writer ends a record with. The reader takes \n, \r\n and this one */
+    bool quoting;               /* rfc4180: true; false: no field is ever quoted (DMS Rfc4180=false) */
+    bool header;                /* add_column_name */
+    const char *null_word;      /* csv_null_value: "NULL" */
+    const char *unchanged_word; /* csv_no_sup_value: "UNCHANGED" */
+};
+extern const struct csv_dialect csv_dialect_default;
+
+/* --- writing: appends to the buffer, no I/O. */
+void csv_write_header(struct buf *out, const struct csv_dialect *dialect, const char *const *names, size_t count);
+/* One record: [op ','] values… [',' timestamp]; op 0 leaves it out, timestamp NULL leaves it out. */
+void csv_write_record(struct buf *out, const struct csv_dialect *dialect, char op, const struct value *values,
+                      size_t count, const char *timestamp);
+
+/* --- reading: a stream of records from a store object, .gz or not, in blocks; memory is bounded by the longest record.
+ * A byte-order mark is skipped; CR LF and a missing last line end are taken; an empty line is skipped. */
+struct csv_reader;
+
+enum { CSV_RECORD_MAX_BYTES = 1 << 30 };
+
+/* `name` is used in errors. Free with csv_reader_close. */
+bool csv_reader_open(struct store *store, const char *name, bool gzip, const struct csv_dialect *dialect,
+                     struct csv_reader **out, struct error *err);
+void csv_reader_close(struct csv_reader *reader); /* NULL is fine */
+
+/* The next record as values: VALUE_NULL, VALUE_UNCHANGED or VALUE_TEXT, unquoted; valid until the next call. *count = 0
+ * at the end of the file. Errors (kind DATA) name file and line: an unclosed quote, text behind a closing quote, a record
+ * over the maximum, a gzip stream that is damaged or cut off. The header is a record like any other. */
+bool csv_reader_next(struct csv_reader *reader, const struct value **values, size_t *count, struct error *err);
+/* The line, from 1, where the last record began. */
+uint64_t csv_reader_line(const struct csv_reader *reader);
+
+#endif

@@ -1,0 +1,68 @@
+/* What capture knows for sure: the source position of a task, and per table the schema versions, the full load and the
+ * committed file (DESIGN §6). One capture commit is one state_commit of what changed.
+ *
+ * Kinds: "task" (key: task), "table" (key: "<task>/<schema>.<table>"), "schema" (key: "<task>/<schema>.<table>/<version,
+ * 6 digits>"). */
+#ifndef SLUICE_STATE_CHECKPOINT_H
+#define SLUICE_STATE_CHECKPOINT_H
+
+#include "model/table.h"
+#include "state/state.h"
+
+struct checkpoint_task {
+    const char *position;         /* the source's own text (JSON): everything up to here is in committed files; NULL = none */
+    const char *restart_position; /* where reading starts again: at or before position (open prepared transactions) */
+    const char *source_time;      /* commit time of the last transaction, "2026-11-01 10:15:00.123456"; NULL = none */
+    const char *state;            /* "starting", "full load", "running", "stopped", "failed" */
+    const char *last_error;       /* NULL when none */
+    int64_t commits;              /* counts the capture commits: the number of the last one */
+    int64_t rows, bytes;          /* written since the beginning */
+    const char *updated;          /* wall clock of this write */
+    json_t *warnings;             /* {"zero dates as NULL": n, …} counters shown in status; may be NULL */
+};
+
+enum full_load_state { FULL_LOAD_NONE, FULL_LOAD_PENDING, FULL_LOAD_RUNNING, FULL_LOAD_DONE };
+
+struct checkpoint_table {
+    const char *schema, *name;
+    enum full_load_state full_load;
+    const char *full_load_position; /* the position that belongs to the full load's snapshot; NULL when not known */
+    const char *full_load_after;    /* change files up to this name are older than the full load; NULL = none */
+    uint32_t full_load_version;     /* schema version of the LOAD files */
+    int load_files;                 /* how many LOAD files the finished full load has */
+    const char *committed;          /* name of the last committed change file; NULL = none */
+    int64_t committed_number;       /* number of the capture commit that wrote it */
+    int64_t rows_full_load, rows_insert, rows_update, rows_delete, bytes;
+    uint32_t version;               /* current schema version; 0 = none yet */
+    uint32_t next_column_id;
+    const char *stopped;            /* why this table is not captured any more; NULL when it is */
+    struct state_item item;
+};
+
+/* A schema version, and the first change file that has it ("" for the version of the full load). */
+struct checkpoint_schema {
+    struct table *table;
+    const char *first_file;
+};
+
+/* Reading. Strings live in the arena. *found false when there is none. */
+bool checkpoint_get_task(struct state *state, struct arena *arena, const char *task, struct checkpoint_task *out,
+                         struct state_item *item, bool *found, struct error *err);
+bool checkpoint_list_tables(struct state *state, struct arena *arena, const char *task, struct checkpoint_table **out,
+                            size_t *count, struct error *err); /* release items with checkpoint_tables_deinit */
+void checkpoint_tables_deinit(struct checkpoint_table *tables, size_t count);
+/* All schema versions of a table, oldest first. */
+bool checkpoint_list_schemas(struct state *state, struct arena *arena, const char *task, const char *schema,
+                             const char *table, struct checkpoint_schema **out, size_t *count, struct error *err);
+
+/* A capture commit under construction: add what changed, then commit it as one transaction. */
+struct checkpoint_batch;
+struct checkpoint_batch *checkpoint_batch_new(void);
+void checkpoint_batch_free(struct checkpoint_batch *batch);
+void checkpoint_batch_add_task(struct checkpoint_batch *batch, const char *task, const struct checkpoint_task *row);
+void checkpoint_batch_add_table(struct checkpoint_batch *batch, const char *task, const struct checkpoint_table *row);
+void checkpoint_batch_add_schema(struct checkpoint_batch *batch, const char *task, const struct table *table,
+                                 const char *first_file);
+bool checkpoint_batch_commit(struct checkpoint_batch *batch, struct state *state, struct error *err);
+
+#endif

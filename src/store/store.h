@@ -1,0 +1,103 @@
+/* A store holds named byte objects below a location: the raw zone and the lake are each one store. Today a local folder
+ * (file:///…), later S3 (s3://bucket/prefix) behind the same calls, so nothing outside src/store may assume a folder.
+ *
+ * Names are relative, with '/', e.g. "sampledb/product/LOAD00000001.csv". An object appears whole or not at all: what a
+ * writer wrote is invisible, to any listing, until writer_publish returned true, and then it is durable. A crash leaves
+ * nothing of an unpublished object behind. Thread-safe, except that one reader or writer belongs to one thread. */
+#ifndef SLUICE_STORE_STORE_H
+#define SLUICE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+struct store;
+struct store_reader;
+struct store_writer;
+
+struct store_entry {
+    const char *name;    /* full name relative to the store; of a folder with '/' at its end */
+    uint64_t size_bytes; /* 0 for folders */
+    int64_t modified_us; /* UTC, the store's own resolution up to microseconds */
+    bool is_folder;
+};
+
+struct store_list {
+    struct store_entry *entries; /* sorted by name, bytewise */
+    size_t count;
+};
+
+/* What a backend gives. Optional slots are NULL where the comment says so. */
+struct store_ops {
+    const char *scheme; /* "file" */
+    bool (*open)(const char *location, struct store **out, struct error *err);
+    void (*close)(struct store *store);
+    bool (*list)(struct store *store, struct arena *arena, const char *prefix, bool recursive, struct store_list *out,
+                 struct error *err);
+    bool (*reader_open)(struct store *store, const char *name, struct store_reader **out, struct error *err);
+    bool (*read)(struct store_reader *reader, void *to, size_t size, size_t *got, struct error *err);
+    void (*reader_close)(struct store_reader *reader);
+    bool (*writer_open)(struct store *store, const char *name, struct store_writer **out, struct error *err);
+    bool (*write)(struct store_writer *writer, const void *data, size_t len, struct error *err);
+    bool (*writer_truncate)(struct store_writer *writer, uint64_t size_bytes, struct error *err);
+    bool (*writer_publish)(struct store_writer *writer, const char *name, bool exclusive, struct error *err);
+    void (*writer_close)(struct store_writer *writer);
+    bool (*move)(struct store *store, const char *from, const char *to, struct error *err);
+    bool (*remove)(struct store *store, const char *name, struct error *err);
+    char *(*url)(struct store *store, const char *name);
+};
+
+struct store {
+    const struct store_ops *ops;
+    const char *location; /* as configured, without '/' at its end; owned by the backend */
+    const char *bucket;   /* what the controller row calls bucket: the folder's path, or the S3 bucket */
+    const char *prefix;   /* "" for a folder; else the key prefix with '/' at its end */
+};
+
+/* Opens by the scheme of the location through the registry's list. Kind CONFIG for an unknown scheme, naming the known
+ * ones. A local folder is created when it is missing. Free with store_close. */
+bool store_open(const char *location, struct store **out, struct error *err);
+void store_close(struct store *store); /* NULL is fine */
+
+/* The objects below `prefix` ("" or ending in '/'): with recursive all objects, no folders; without, the direct children,
+ * folders included. A missing prefix gives an empty list. The result lives in the arena. */
+bool store_list(struct store *store, struct arena *arena, const char *prefix, bool recursive, struct store_list *out,
+                struct error *err);
+
+/* Sequential read. *got = 0 at the end. Kind OUTSIDE with code ENOENT when there is no such object. */
+bool store_reader_open(struct store *store, const char *name, struct store_reader **out, struct error *err);
+bool store_read(struct store_reader *reader, void *to, size_t size, size_t *got, struct error *err);
+void store_reader_close(struct store_reader *reader); /* NULL is fine */
+
+/* Reads a whole small object, up to max_bytes (kind DATA when it is larger). buf is cleared first. */
+bool store_read_all(struct store *store, const char *name, size_t max_bytes, struct buf *out, struct error *err);
+
+/* Writing: open, write…, then publish (durable and visible under `name`, which may differ from the name given to open, but
+ * is in the same folder) or close without publish (nothing remains). `exclusive`: kind CONFLICT when the name exists,
+ * atomically against other writers; else an existing object is replaced atomically. Always close. */
+bool store_writer_open(struct store *store, const char *name, struct store_writer **out, struct error *err);
+bool store_write(struct store_writer *writer, const void *data, size_t len, struct error *err);
+bool store_writer_truncate(struct store_writer *writer, uint64_t size_bytes, struct error *err); /* drops the tail */
+bool store_writer_publish(struct store_writer *writer, const char *name, bool exclusive, struct error *err);
+void store_writer_close(struct store_writer *writer); /* NULL is fine */
+
+/* One small object in one call, with the rules of publish. */
+bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err);
+
+/* Moves within the store, durable. When `from` is missing and `to` exists the move was done before: true. */
+bool store_move(struct store *store, const char *from, const char *to, struct error *err);
+/* Removing what is not there succeeds. Local: folders that become empty go too, up to the location. */
+bool store_remove(struct store *store, const char *name, struct error *err);
+
+/* What the engine opens to read or write the object directly: a path, or an s3:// URL. Free with mem_free. For a local
+ * store the parent folders are created. */
+char *store_url(struct store *store, const char *name);
+
+/* Backends, listed in registry.c. */
+extern const struct store_ops store_local_ops;
+
+#endif
