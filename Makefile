@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 
 export SLUICE_BIN ?= $(CURDIR)/build-test/sluice
 
-.PHONY: all build deps test test-mysql97 unit bench lint asan fuzz demo install clean help
+.PHONY: all build deps test test-mysql97 unit bench lint lint-fix asan fuzz demo install clean help
 .DEFAULT_GOAL := build
 all: build
 
@@ -70,6 +70,9 @@ bench: deps-bench build ## the measurements of bench/README.md
 
 lint: deps-lint ## clang without a warning, gcc without a warning, clang-tidy, format
 	@tools/lint.sh
+
+lint-fix: deps-lint ## format the sources
+	@tools/lint.sh --fix
 
 fuzz: build-fuzz/build.ninja ## each decoder's fuzz target for FUZZ_SECONDS (30)
 	@ninja -C build-fuzz

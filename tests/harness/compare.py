@@ -3,7 +3,7 @@
     assert_same(server, "shop", "orders", sluice)
 
 The lake is read twice: by `sluice query`, and by a reader that shares no code with sluice (DuckDB for Python on the Parquet
-files, or pyiceberg). Values meet as canonical text that depends on the source's column type, so that `1.50` of a decimal(10,2) is
+files). Values meet as canonical text that depends on the source's column type, so that `1.50` of a decimal(10,2) is
 `1.5` of a double, and a JSON document is its content and not its blanks.
 """
 
@@ -23,7 +23,7 @@ SHOWN_ROWS = 10
 def canonical(value, data_type):
     """The canonical text of a value of a column of this source type (information_schema.columns.data_type); None for NULL.
 
-    Takes what pymysql, DuckDB and pyarrow give, and the text that DuckDB's CAST(... AS VARCHAR) gives.
+    Takes what pymysql and DuckDB give, and the text that DuckDB's CAST(... AS VARCHAR) gives.
     """
     if value is None:
         return None
@@ -156,7 +156,7 @@ def query_rows(sluice, schema, table, columns):
 
 
 def parquet_rows(folder, columns):
-    """What a stranger reads of a table of format parquet: all Parquet files in its folder, Hive-style partitions included."""
+    """What a stranger reads of a table: all Parquet files in its folder, Hive-style partitions included."""
     import duckdb
 
     files = [str(p) for p in sorted(folder.rglob("*.parquet"))
@@ -170,24 +170,8 @@ def parquet_rows(folder, columns):
         return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in relation.fetchall()]
 
 
-def iceberg_rows(catalog_file, table, columns):
-    """What a stranger reads of a table of format iceberg: by pyiceberg, from the catalog's SQLite file."""
-    import duckdb
-    from pyiceberg.catalog.sql import SqlCatalog
-
-    catalog = SqlCatalog("lake", uri=f"sqlite:///{catalog_file}")
-    found = [name for space in catalog.list_namespaces() for name in catalog.list_tables(space) if name[-1] == table]
-    assert found, f"{table} is not in the catalog {catalog_file}"
-    data = catalog.load_table(found[0]).scan().to_arrow()  # noqa: F841 - DuckDB finds it by its name
-    with duckdb.connect() as connection:
-        rows = connection.execute("select " + ", ".join(_quoted(n) for n, _ in columns) + " from data").fetchall()
-    return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in rows]
-
-
 def lake_rows(sluice, table, columns):
-    """By an independent reader, whichever the configured format needs."""
-    if sluice.config["lake"].get("format", "iceberg") == "iceberg":
-        return iceberg_rows(sluice.config["catalog"].removeprefix("sqlite://"), table, columns)
+    """By an independent reader, from the one folder of the lake that has the table's name."""
     folders = [p for p in sluice.lake.rglob(table) if p.is_dir()]
     assert folders, f"{sluice.lake} has no folder '{table}'"
     assert len(folders) == 1, f"'{table}' is ambiguous: {folders}"

@@ -40,7 +40,7 @@ class Sluice:
         self.config = {
             "task": "test",
             "raw": {"location": f"file://{self.raw}"},
-            "lake": {"location": f"file://{self.lake}", "database": "lake"},
+            "lake": {"location": f"file://{self.lake}", "database": "lake", "format": "parquet"},
             "state": f"sqlite://{self.folder}/state.db",
             "catalog": f"sqlite://{self.folder}/catalog.db",
         }
