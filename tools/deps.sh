@@ -134,6 +134,33 @@ group_test() {
   python_venv "$deps/venv" "$root/tools/requirements-test.txt"
 }
 
+# MySQL 9.7 is in Debian's next release only. Its packages and the C library that they need are unpacked in a folder of their
+# own, by an apt with a state of its own: the system's packages stay what they are. apt checks the signatures.
+group_mysql97() {
+  local dir=$deps/mysql-9.7 apt=$deps/apt-mysql97
+  [ -x "$dir/usr/sbin/mysqld" ] && return
+  apt_install debian-archive-keyring ca-certificates dpkg
+  local mirror
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '$2 !~ /-/ { print $1; exit }')
+  [ -n "$mirror" ] || die 'apt has no Debian mirror to ask for MySQL 9.7'
+  rm -rf "$apt" "$dir.part" && mkdir -p "$apt"/{lists,archives/partial,empty} "$dir.part"
+  : >"$apt/status"
+  printf 'Types: deb\nURIs: %s\nSuites: trixie sid\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
+    "$mirror" >"$apt/mysql97.sources"
+  # A machine's clock may be ahead of the suite's validity; the signature is checked all the same.
+  local options=(-q -y -o "Dir::State::lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt"
+    -o "Dir::Etc::sourcelist=$apt/mysql97.sources" -o "Dir::Etc::sourceparts=$apt/empty" -o "Dir::Etc::preferencesparts=$apt/empty"
+    -o APT::Sandbox::User=root -o Acquire::Check-Valid-Until=false)
+  say 'downloading MySQL 9.7'
+  { apt-get "${options[@]}" update &&
+    apt-get "${options[@]}" --no-install-recommends -d install mysql-server-core mysql-client-core/sid libc-bin; } \
+    >"$deps/apt.log" 2>&1 || { tail -n 30 "$deps/apt.log" >&2; die 'apt could not get MySQL 9.7'; }
+  local package
+  for package in "$apt"/archives/*.deb; do dpkg-deb -x "$package" "$dir.part"; done
+  rm -rf "$dir" "$apt"
+  mv "$dir.part" "$dir"
+}
+
 group_lint() {
   group_build
   apt_install clang clang-tidy clang-format
