@@ -83,7 +83,7 @@ demo: deps-demo build ## replicate a small MariaDB into a lake, on this machine,
 
 install: build ## to PREFIX (/usr/local), below DESTDIR if given
 	@meson configure build -Dprefix=$(PREFIX)
-	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+	@meson install -C build $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## remove what was built, keep what was downloaded
 	@rm -rf build build-test build-asan build-fuzz build-lint
