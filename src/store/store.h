@@ -16,8 +16,14 @@
 #include "base/mem.h"
 
 struct store;
-struct store_reader;
-struct store_writer;
+
+/* The first member of a backend's own reader and writer; set by store_reader_open and store_writer_open. */
+struct store_reader {
+    struct store *store;
+};
+struct store_writer {
+    struct store *store;
+};
 
 struct store_entry {
     const char *name;    /* full name relative to the store; of a folder with '/' at its end */
@@ -31,7 +37,12 @@ struct store_list {
     size_t count;
 };
 
-/* What a backend gives. Optional slots are NULL where the comment says so. */
+enum {
+    STORE_NAME_MAX_BYTES = 1024,       /* of a whole name, as S3 has it */
+    STORE_LIST_MAX_ENTRIES = 1 << 22,  /* a listing that is longer is an error of kind OUTSIDE */
+};
+
+/* What a backend gives; every slot is required. Names and prefixes that reach it are valid (store_name_is_valid). */
 struct store_ops {
     const char *scheme; /* "file" */
     bool (*open)(const char *location, struct store **out, struct error *err);
@@ -53,7 +64,7 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
-    const char *location; /* as configured, without '/' at its end; owned by the backend */
+    const char *location; /* as configured, without '/' at its end; like bucket and prefix owned by the backend */
     const char *bucket;   /* what the controller row calls bucket: the folder's path, or the S3 bucket */
     const char *prefix;   /* "" for a folder; else the key prefix with '/' at its end */
 };
@@ -62,6 +73,11 @@ struct store {
  * ones. A local folder is created when it is missing. Free with store_close. */
 bool store_open(const char *location, struct store **out, struct error *err);
 void store_close(struct store *store); /* NULL is fine */
+
+/* True for a name with no empty, "." or ".." part, no '/' at either end, no line break, at most STORE_NAME_MAX_BYTES, and no
+ * part that starts with STORE_HIDDEN_PREFIX. Every call below fails with kind DATA for another name. */
+#define STORE_HIDDEN_PREFIX ".sluice-tmp-"
+bool store_name_is_valid(const char *name);
 
 /* The objects below `prefix` ("" or ending in '/'): with recursive all objects, no folders; without, the direct children,
  * folders included. A missing prefix gives an empty list. The result lives in the arena. */
@@ -78,7 +94,9 @@ bool store_read_all(struct store *store, const char *name, size_t max_bytes, str
 
 /* Writing: open, write…, then publish (durable and visible under `name`, which may differ from the name given to open, but
  * is in the same folder) or close without publish (nothing remains). `exclusive`: kind CONFLICT when the name exists,
- * atomically against other writers; else an existing object is replaced atomically. Always close. */
+ * atomically against other writers; else an existing object is replaced atomically. After CONFLICT another name may be
+ * tried; after another error a writer can only be closed. The object's modified_us is the time of its publishing. Always
+ * close. */
 bool store_writer_open(struct store *store, const char *name, struct store_writer **out, struct error *err);
 bool store_write(struct store_writer *writer, const void *data, size_t len, struct error *err);
 bool store_writer_truncate(struct store_writer *writer, uint64_t size_bytes, struct error *err); /* drops the tail */
@@ -88,13 +106,15 @@ void store_writer_close(struct store_writer *writer); /* NULL is fine */
 /* One small object in one call, with the rules of publish. */
 bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err);
 
-/* Moves within the store, durable. When `from` is missing and `to` exists the move was done before: true. */
+/* Moves within the store, replacing `to`, durable with all of the object's bytes, also those that the engine wrote
+ * (store_url). When `from` is missing and `to` exists the move was done before: true. */
 bool store_move(struct store *store, const char *from, const char *to, struct error *err);
-/* Removing what is not there succeeds. Local: folders that become empty go too, up to the location. */
+/* Durable. Removing what is not there succeeds. Local: folders that become empty go too, up to the location; of a moved
+ * object as well. */
 bool store_remove(struct store *store, const char *name, struct error *err);
 
 /* What the engine opens to read or write the object directly: a path, or an s3:// URL. Free with mem_free. For a local
- * store the parent folders are created. */
+ * store the parent folders are created; when that fails, opening the path will. */
 char *store_url(struct store *store, const char *name);
 
 /* Backends, listed in registry.c. */
