@@ -1,0 +1,248 @@
+#include "task/capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "state/run.h"
+#include "task/capture_table.h"
+
+enum {
+    CDC_BUFFER_BYTES = 32 * 1024,
+    BACKOFF_FIRST_MS = 500,
+    BACKOFF_MAX_MS = 30 * 1000,
+    FIRST_CONNECT_ATTEMPTS = 5, /* before any connection worked; later it waits as long as it takes */
+    CAUGHT_UP_CHECK_COMMITS = 64,
+};
+
+/* --- back-off */
+
+struct backoff {
+    long next_ms;
+    int attempts;
+};
+
+/* Sleeps before the next attempt; false when a stop was asked for. */
+static bool backoff_wait(struct backoff *backoff, const struct error *cause) {
+    backoff->next_ms = backoff->next_ms == 0 ? BACKOFF_FIRST_MS : backoff->next_ms * 2;
+    if (backoff->next_ms > BACKOFF_MAX_MS)
+        backoff->next_ms = BACKOFF_MAX_MS;
+    backoff->attempts++;
+    log_warning("%s; next attempt in %.1f s", cause->message, (double)backoff->next_ms / 1000.0);
+    return cancel_sleep_ms(backoff->next_ms);
+}
+
+/* --- opening and closing */
+
+static bool open_settings(struct capture *capture, struct error *err) {
+    const struct config_raw *raw = &capture->config->raw;
+    capture->format = raw->gzip ? RAW_CSV_GZIP : RAW_CSV;
+    capture->output_settings = (struct raw_output_settings){
+        .raw = capture->raw,
+        .buffer_bytes = CDC_BUFFER_BYTES,
+        .dialect =
+            {
+                .delimiter = raw->csv_delimiter[0],
+                .row_delimiter = raw->csv_row_delimiter,
+                .quoting = raw->rfc4180,
+                .header = raw->add_column_name,
+                .null_word = raw->csv_null_value,
+                .unchanged_word = raw->csv_no_sup_value,
+            },
+    };
+    if (!raw->gzip)
+        return true;
+    const char *temp = capture->config->temp_folder != NULL ? capture->config->temp_folder : getenv("TMPDIR");
+    capture->spool_folder = mem_printf("%s/sluice-spool-%ld", temp != NULL ? temp : "/tmp", (long)getpid());
+    char *location = mem_printf("file://%s", capture->spool_folder);
+    bool ok = store_open(location, &capture->spool, err);
+    mem_free(location);
+    capture->output_settings.spool = capture->spool;
+    capture->output_settings.encode = raw_encode_gzip;
+    return ok;
+}
+
+static bool open_capture(struct capture *capture, struct error *err) {
+    char owner[RUN_ID_BYTES];
+    run_make_id(owner);
+    arena_init(&capture->arena);
+    capture->tables = source_tables_new();
+    return store_open(capture->config->raw.location, &capture->raw, err) &&
+           state_open(capture->config->state, &capture->state, err) && open_settings(capture, err) &&
+           checkpoint_claim_task(capture->state, capture->config->task, owner, err) && capture_recover(capture, err) &&
+           ((capture->row.owner = arena_strdup(&capture->arena, owner)), true);
+}
+
+static void close_capture(struct capture *capture) {
+    capture_transaction_deinit(capture);
+    size_t count = 0;
+    struct source_table *const *all = source_tables_all(capture->tables, &count);
+    for (size_t i = 0; i < count; i++)
+        capture_table_free(all[i]->user);
+    source_tables_free(capture->tables);
+    source_close(capture->source);
+    state_close(capture->state);
+    store_close(capture->spool);
+    if (capture->spool_folder != NULL)
+        rmdir(capture->spool_folder);
+    mem_free(capture->spool_folder);
+    store_close(capture->raw);
+    mem_free(capture->committed.position);
+    mem_free(capture->committed.restart_position);
+    mem_free(capture->committed.source_time);
+    mem_free(capture->position);
+    mem_free(capture->source_time);
+    arena_deinit(&capture->arena);
+}
+
+/* --- the change loop */
+
+/* Between transactions: is it time to commit the batch? */
+static bool commit_when_due(struct capture *capture, struct error *err) {
+    if (capture->in_transaction || !capture->position_moved)
+        return true;
+    int64_t now_ms = clock_monotonic_ms();
+    if (capture->batch_started_ms == 0)
+        capture->batch_started_ms = now_ms;
+    bool due = capture->batch_full ||
+               now_ms - capture->batch_started_ms >= capture->config->raw.cdc_max_batch_interval_ms;
+    return !due || capture_commit(capture, err);
+}
+
+/* --until-current: has the log been read up to `target`? */
+static bool caught_up(struct capture *capture, const struct source_event *event, const char *target, unsigned *commits,
+                      bool *out, struct error *err) {
+    *out = false;
+    bool worth_asking = event->kind == SOURCE_IDLE ||
+                        (event->kind == SOURCE_COMMIT && ++*commits % CAUGHT_UP_CHECK_COMMITS == 0);
+    if (target == NULL || !worth_asking || capture->in_transaction || capture->position == NULL)
+        return true;
+    return source_position_reached(capture->source, capture->position, target, out, err);
+}
+
+static bool follow(struct capture *capture, struct source_stream *stream, const char *target, struct error *err) {
+    unsigned commits = 0;
+    for (bool done = false; !done;) {
+        struct source_event event;
+        if (cancel_requested())
+            return true;
+        if (!source_stream_next(stream, &event, err) || !capture_handle_event(capture, &event, err))
+            return false;
+        if ((event.kind == SOURCE_ROW || event.kind == SOURCE_BEGIN) && capture->in_transaction)
+            continue;
+        if (!commit_when_due(capture, err) || !caught_up(capture, &event, target, &commits, &done, err))
+            return false;
+    }
+    return true;
+}
+
+/* From the log's position until the end that is asked for, or an error. What a transaction that broke off wrote is cut off
+ * again, so that the batch ends where the position says. */
+static bool stream_changes(struct capture *capture, const char *target, struct error *err) {
+    struct source_stream *stream = NULL;
+    const char *restart = capture_prepared_oldest_position(capture);
+    if (restart == NULL)
+        restart = capture->committed.restart_position != NULL && !capture->streamed ? capture->committed.restart_position
+                                                                                    : capture->position;
+    capture->catching_up = strcmp(restart, capture->position) != 0;
+    bool ok = source_stream_open(capture->source, restart, capture->tables, &stream, err);
+    if (ok)
+        log_info("following the log from %s", restart);
+    capture->streamed = capture->streamed || ok;
+    ok = ok && follow(capture, stream, target, err);
+    struct error rewind_error;
+    if (!capture_abandon_transaction(capture, &rewind_error)) {
+        if (ok || err->kind == ERROR_RETRY)
+            *err = rewind_error;
+        ok = false;
+    }
+    source_stream_close(stream);
+    return ok;
+}
+
+static bool choose_start(struct capture *capture, struct error *err) {
+    if (capture->position != NULL)
+        return true;
+    const char *start = capture->config->source.start_position;
+    struct arena arena;
+    arena_init(&arena);
+    bool ok = start != NULL || source_current_position(capture->source, &arena, &start, err);
+    if (ok) {
+        capture_set_position(capture, start, 0);
+        ok = capture_commit(capture, err);
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* Once connected: full loads, then changes. */
+static bool capture_connected(struct capture *capture, char **target, struct error *err) {
+    if (capture->commit_open && !capture_commit(capture, err))
+        return false;
+    if (!capture->cdc_only && (!capture_commit_state(capture, "full load", NULL, err) || !full_load_run(capture, NULL, err)))
+        return false;
+    if (capture->full_load_only)
+        return true;
+    if (!choose_start(capture, err))
+        return false;
+    if (capture->until_current && *target == NULL) {
+        struct arena arena;
+        arena_init(&arena);
+        const char *now = NULL;
+        bool ok = source_current_position(capture->source, &arena, &now, err);
+        *target = mem_strdup(now);
+        arena_deinit(&arena);
+        if (!ok)
+            return false;
+    }
+    return capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err);
+}
+
+/* Connects again and again: a source that goes away is waited for. One-shot runs give up sooner. */
+static bool capture_loop(struct capture *capture, struct error *err) {
+    struct backoff backoff = {0};
+    bool ever_connected = false, patient = !capture->until_current && !capture->full_load_only;
+    char *target = NULL;
+    bool ok = false;
+    while (!ok) {
+        int64_t started_ms = clock_monotonic_ms();
+        bool connected = source_open(capture->config, &capture->source, err);
+        ever_connected = ever_connected || connected;
+        ok = connected && capture_connected(capture, &target, err);
+        if (ok || cancel_requested() || err->kind != ERROR_RETRY)
+            break;
+        if (connected && clock_monotonic_ms() - started_ms > BACKOFF_MAX_MS)
+            backoff = (struct backoff){0};
+        if ((!ever_connected || !patient) && backoff.attempts + 1 >= FIRST_CONNECT_ATTEMPTS)
+            break;
+        if (!backoff_wait(&backoff, err))
+            break;
+        source_close(capture->source);
+        capture->source = NULL;
+    }
+    mem_free(target);
+    return ok || cancel_requested();
+}
+
+bool capture_run(const struct config *config, const struct capture_options *options, struct error *err) {
+    struct capture capture = {
+        .config = config,
+        .cdc_only = options->cdc_only,
+        .full_load_only = options->full_load_only,
+        .until_current = options->until_current,
+    };
+    bool ok = open_capture(&capture, err);
+    if (ok) {
+        ok = capture_loop(&capture, err);
+        /* Also after an error: what was read whole is kept, the log may not have it any more next time. */
+        struct error ignored;
+        if (capture.position_moved && capture.position != NULL)
+            ok = capture_commit(&capture, ok ? err : &ignored) && ok;
+        capture_commit_state(&capture, ok ? "stopped" : "failed", ok ? NULL : err->message, &ignored);
+    }
+    close_capture(&capture);
+    return ok || error_prefix(err, "capture of task %s", config->task);
+}

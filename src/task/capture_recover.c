@@ -1,0 +1,118 @@
+/* The start of capture: what the state knows comes into memory, and what a crash left in the raw zone is removed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "task/capture_table.h"
+
+static bool remove_leftover(struct capture *capture, const struct capture_table *table, const char *name,
+                            struct error *err) {
+    char *path = mem_printf("%s%s", table->folder, name);
+    log_info("removing %s: written before a crash, never committed", path);
+    bool ok = store_remove(capture->raw, path, err);
+    mem_free(path);
+    return ok;
+}
+
+/* A LOAD file belongs to the last finished full load when its number is in [load_first, load_first + load_files). */
+static bool is_committed_load(const struct checkpoint_table *row, const char *base_name) {
+    long number = strtol(base_name + strlen("LOAD"), NULL, 16);
+    return number >= row->load_first && number < row->load_first + row->load_files;
+}
+
+static bool is_committed_change(const struct checkpoint_table *row, const char *base_name) {
+    return row->committed != NULL && raw_compare_names(base_name, row->committed) <= 0;
+}
+
+static bool remove_leftovers(struct capture *capture, struct capture_table *table, struct error *err) {
+    struct arena arena;
+    arena_init(&arena);
+    struct raw_files files;
+    bool ok = raw_list_files(capture->raw, &arena, table->row.schema, table->row.name, &files, err);
+    for (size_t i = 0; ok && i < files.full_load_count; i++)
+        if (!is_committed_load(&table->row, files.full_load[i].base_name))
+            ok = remove_leftover(capture, table, files.full_load[i].name, err);
+    for (size_t i = 0; ok && i < files.change_count; i++)
+        if (!is_committed_change(&table->row, files.changes[i].base_name))
+            ok = remove_leftover(capture, table, files.changes[i].name, err);
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* Strings of the row move to the table's own arena. */
+static void adopt_row(struct capture_table *table, struct checkpoint_table *row) {
+    struct state_item item = row->item;
+    row->item = (struct state_item){0};
+    state_item_deinit(&table->row.item);
+    table->row = *row;
+    table->row.item = item;
+    table->row.schema = table->source->schema;
+    table->row.name = table->source->name;
+    table->row.full_load_position = arena_strdup(&table->arena, row->full_load_position);
+    table->row.full_load_after = arena_strdup(&table->arena, row->full_load_after);
+    table->row.committed = arena_strdup(&table->arena, row->committed);
+    table->row.stopped = arena_strdup(&table->arena, row->stopped);
+    table->row_changed = false;
+    table->known = true;
+}
+
+static bool recover_table(struct capture *capture, struct checkpoint_table *row, struct error *err) {
+    struct source_table *source = source_tables_add(capture->tables, row->schema, row->name);
+    struct capture_table *table = capture_table_get(capture, source);
+    adopt_row(table, row);
+    struct checkpoint_schema *schemas;
+    size_t count;
+    if (!checkpoint_list_schemas(capture->state, &table->arena, capture->config->task, row->schema, row->name, &schemas,
+                                 &count, err))
+        return false;
+    if (count > 0)
+        source->current = schemas[count - 1].table;
+    source->skip_until = table->row.full_load_position;
+    /* A table that stopped, or whose full load was interrupted, is loaded in full from the beginning. */
+    if (table->row.stopped != NULL && !capture->cdc_only) {
+        log_info("table %s.%s was stopped (%s): it is loaded in full again", row->schema, row->name, table->row.stopped);
+        table->row.full_load = FULL_LOAD_PENDING;
+        table->reload = true;
+    }
+    source->stopped = table->row.stopped != NULL;
+    return true;
+}
+
+bool capture_recover(struct capture *capture, struct error *err) {
+    struct arena arena;
+    arena_init(&arena);
+    struct checkpoint_table *rows = NULL;
+    size_t count = 0;
+    struct state_item item = {0};
+    bool found = false, ok = false;
+    const char *task = capture->config->task;
+    if (!checkpoint_get_task(capture->state, &arena, task, &capture->row, &item, &found, err) ||
+        !checkpoint_list_tables(capture->state, &arena, task, &rows, &count, err))
+        goto done;
+    if (found) {
+        capture->position = mem_strdup(capture->row.position);
+        capture->source_time = mem_strdup(capture->row.source_time);
+        capture->committed.position = mem_strdup(capture->row.position);
+        capture->committed.restart_position = mem_strdup(capture->row.restart_position);
+        capture->committed.source_time = mem_strdup(capture->row.source_time);
+    }
+    capture->row.position = capture->committed.position;
+    capture->row.restart_position = capture->committed.restart_position;
+    capture->row.source_time = capture->committed.source_time;
+    capture->row.state = "starting";
+    capture->row.last_error = capture->row.updated = NULL;
+    capture->row.warnings = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!recover_table(capture, &rows[i], err))
+            goto done;
+        struct capture_table *table = source_tables_find(capture->tables, rows[i].schema, rows[i].name)->user;
+        if (!remove_leftovers(capture, table, err))
+            goto done;
+    }
+    ok = true;
+done:
+    checkpoint_tables_deinit(rows, count);
+    state_item_deinit(&item);
+    arena_deinit(&arena);
+    return ok || error_prefix(err, "recovering task %s", task);
+}

@@ -1,0 +1,174 @@
+#include "task/capture_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct capture_table *capture_table_get(struct capture *capture, struct source_table *source) {
+    (void)capture;
+    if (source->user != NULL)
+        return source->user;
+    struct capture_table *table = mem_zalloc(sizeof *table);
+    arena_init(&table->arena);
+    table->source = source;
+    table->folder = mem_printf("%s/%s/", source->schema, source->name);
+    table->row.schema = source->schema;
+    table->row.name = source->name;
+    table->row.next_column_id = 1;
+    table->row_changed = true;
+    source->user = table;
+    return table;
+}
+
+void capture_table_free(struct capture_table *table) {
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < table->output_count; i++)
+        raw_output_free(table->outputs[i].file);
+    mem_free(table->outputs);
+    mem_free(table->new_versions);
+    state_item_deinit(&table->row.item);
+    arena_deinit(&table->arena);
+    mem_free(table->folder);
+    mem_free(table);
+}
+
+void capture_table_set_version(struct capture_table *table, const struct table *version,
+                               const struct column_rename *renames, size_t rename_count) {
+    struct table *copy = table_copy(&table->arena, version);
+    table_assign_ids(copy, table->source->current, renames, rename_count, &table->row.next_column_id);
+    table->source->current = copy;
+    table->row.version = copy->version;
+    table->row_changed = true;
+    table->new_versions = mem_grow(table->new_versions, table->new_version_count, &table->new_version_capacity,
+                                   sizeof *table->new_versions);
+    table->new_versions[table->new_version_count++] = copy;
+}
+
+bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
+    if (table->touched && !capture_table_rewind(table, &table->mark, err))
+        return false;
+    log_error("table %s.%s is not captured any more: %s; the other tables go on. Start capture again to load it in full",
+              table->row.schema, table->row.name, reason);
+    table->source->stopped = true;
+    table->row.stopped = arena_strdup(&table->arena, reason);
+    table->row_changed = true;
+    table->reload = false;
+    capture->position_moved = true; /* there is something to commit */
+    return true;
+}
+
+/* --- marks */
+
+struct capture_mark capture_table_mark(const struct capture_table *table) {
+    size_t count = table->output_count;
+    return (struct capture_mark){.output_count = count,
+                                 .size_bytes = count > 0 ? raw_output_size(table->outputs[count - 1].file) : 0,
+                                 .counts = table->counts};
+}
+
+bool capture_table_rewind(struct capture_table *table, const struct capture_mark *mark, struct error *err) {
+    while (table->output_count > mark->output_count)
+        raw_output_free(table->outputs[--table->output_count].file);
+    table->counts = mark->counts;
+    return mark->output_count == 0 ||
+           raw_output_truncate(table->outputs[mark->output_count - 1].file, mark->size_bytes, err);
+}
+
+/* --- rows */
+
+/* DMS: CdcInsertsOnly without IncludeOpForFullLoad leaves the column out of change files too. */
+static bool change_files_have_op(const struct config_raw *raw) {
+    return !raw->cdc_inserts_only || raw->include_op_for_full_load;
+}
+
+void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op) {
+    const char **names = mem_alloc((version->column_count + 2) * sizeof *names);
+    size_t count = 0;
+    if (with_op)
+        names[count++] = "Op";
+    for (size_t i = 0; i < version->column_count; i++)
+        names[count++] = version->columns[i].name;
+    if (capture->config->raw.timestamp_column_name != NULL)
+        names[count++] = capture->config->raw.timestamp_column_name;
+    csv_write_header(out, &capture->output_settings.dialect, names, count);
+    mem_free(names);
+}
+
+/* The output that takes the next row: a new one when there is none, when the columns changed, or when the file of a large
+ * transaction is long enough. */
+static struct raw_output *current_output(struct capture *capture, struct capture_table *table) {
+    uint64_t rotate_bytes = (uint64_t)capture->config->raw.max_file_size_kb * 1024;
+    if (table->output_count > 0) {
+        struct capture_output *last = &table->outputs[table->output_count - 1];
+        if (last->version == table->source->current && raw_output_size(last->file) < rotate_bytes)
+            return last->file;
+    }
+    table->outputs =
+        mem_grow(table->outputs, table->output_count, &table->output_capacity, sizeof *table->outputs);
+    struct capture_output *next = &table->outputs[table->output_count++];
+    *next = (struct capture_output){
+        .file = raw_output_new(&capture->output_settings, table->folder, table->source->current),
+        .version = table->source->current,
+    };
+    if (capture->output_settings.dialect.header)
+        capture_write_header(capture, raw_output_buffer(next->file), table->source->current,
+                             change_files_have_op(&capture->config->raw));
+    return next->file;
+}
+
+static bool write_record(struct capture *capture, struct capture_table *table, enum change_op op,
+                         const struct value *values, struct error *err) {
+    const struct config_raw *raw = &capture->config->raw;
+    if ((raw->cdc_inserts_only && op != CHANGE_INSERT) || (raw->cdc_inserts_and_updates && op == CHANGE_DELETE))
+        return true;
+    struct raw_output *output = current_output(capture, table);
+    uint64_t before = raw_output_size(output);
+    csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect, change_files_have_op(raw) ? (char)op : 0,
+                     values, table->source->current->column_count,
+                     raw->timestamp_column_name != NULL ? capture->commit_time_text : NULL);
+    uint64_t size = raw_output_size(output);
+    table->counts.bytes += (int64_t)(size - before);
+    table->counts.inserts += op == CHANGE_INSERT;
+    table->counts.updates += op == CHANGE_UPDATE;
+    table->counts.deletes += op == CHANGE_DELETE;
+    if (size >= (uint64_t)raw->cdc_min_file_size_kb * 1024)
+        capture->batch_full = true;
+    return raw_output_drain(output, err);
+}
+
+static bool key_changed(const struct table *version, const struct value *values, const struct value *old) {
+    for (size_t i = 0; i < version->key_count; i++) {
+        const struct value *was = &old[version->key[i]], *is = &values[version->key[i]];
+        if (was->kind == VALUE_UNCHANGED || is->kind == VALUE_UNCHANGED)
+            continue;
+        if (was->kind != is->kind || was->len != is->len || (was->len > 0 && memcmp(was->data, is->data, was->len) != 0))
+            return true;
+    }
+    return false;
+}
+
+static bool has_unchanged(const struct value *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (values[i].kind == VALUE_UNCHANGED)
+            return true;
+    return false;
+}
+
+bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
+                         const struct value *values, const struct value *old, struct error *err) {
+    const struct table *version = table->source->current;
+    assert(version != NULL);
+    if (op == CHANGE_UPDATE && old != NULL && key_changed(version, values, old)) {
+        /* The row under the new key starts from nothing in the lake, so it has to be sent whole. */
+        if (has_unchanged(values, version->column_count))
+            return capture_table_stop(capture, table,
+                                      "a row's primary key changed, and the log holds only the changed columns: "
+                                      "SET GLOBAL binlog_row_image = FULL",
+                                      err);
+        return write_record(capture, table, CHANGE_DELETE, old, err) &&
+               write_record(capture, table, CHANGE_INSERT, values, err);
+    }
+    return write_record(capture, table, op, values, err);
+}

@@ -1,0 +1,167 @@
+/* The capture task's own structures: what full load, the change loop, the commit and the recovery share. */
+#ifndef SLUICE_TASK_CAPTURE_TABLE_H
+#define SLUICE_TASK_CAPTURE_TABLE_H
+
+#include "config/config.h"
+#include "raw/output.h"
+#include "source/source.h"
+#include "state/checkpoint.h"
+#include "state/state.h"
+#include "store/store.h"
+
+struct capture_prepared;
+
+/* Rows and bytes written, as the status shows them. */
+struct capture_counts {
+    int64_t inserts, updates, deletes, bytes;
+};
+
+/* A place to go back to: where the table's output stood. */
+struct capture_mark {
+    size_t output_count; /* outputs that existed */
+    uint64_t size_bytes; /* of the last of them */
+    struct capture_counts counts;
+};
+
+/* One file of the batch. */
+struct capture_output {
+    struct raw_output *file;
+    const struct table *version;
+    char name[RAW_NAME_BYTES]; /* "" until the commit names it */
+};
+
+/* One table of the task. */
+struct capture_table {
+    struct source_table *source; /* names, current version; source->user points back */
+    char *folder;                /* "<schema>/<table>/" */
+    struct arena arena;          /* lives as long as the table: versions, names */
+    struct checkpoint_table row; /* as committed, and what the next commit will write; strings in the arena */
+    bool row_changed;            /* the next commit writes the row */
+    bool known;                  /* the state has the row */
+    char *load_error;            /* why its full load failed, for the thread that decides; in the arena */
+    bool reload;                 /* loaded in full again although it was before: it had stopped */
+
+    const struct table **new_versions; /* versions that the state does not have yet, oldest first; in the arena */
+    size_t new_version_count, new_version_capacity;
+
+    struct capture_output *outputs; /* files of the batch, oldest first; the last one takes the rows */
+    size_t output_count, output_capacity;
+    struct capture_counts counts; /* since the last commit */
+
+    bool touched; /* in this transaction; then: */
+    struct capture_mark mark;
+};
+
+struct capture_savepoint {
+    char *name;
+    struct capture_mark *marks; /* one per touched table at that time, in the order of touched[] */
+    size_t mark_count;
+    long recorded_bytes; /* within a transaction that will be prepared */
+};
+
+struct capture {
+    const struct config *config;
+    bool cdc_only, full_load_only, until_current;
+    bool streamed; /* the log was opened once: where reading starts again is known in memory */
+    struct store *raw;
+    struct store *spool; /* temporary; NULL when nothing is encoded */
+    char *spool_folder;
+    struct state *state;
+    struct source *source;
+    struct raw_output_settings output_settings;
+    enum raw_format format;
+    struct arena arena; /* lives as long as the task */
+
+    struct source_tables *tables;
+
+    struct checkpoint_task row; /* as committed; its strings are those of `committed` */
+    struct {
+        char *position, *restart_position, *source_time;
+    } committed;
+    char *position, *source_time; /* as of the last finished transaction; owned */
+    bool position_moved;          /* since the last commit */
+
+    /* the batch: everything since the last commit */
+    int64_t batch_started_ms; /* monotonic; 0: the batch is empty */
+    bool batch_full;          /* a file reached cdc_min_file_size */
+    bool commit_open;         /* a commit began and failed: it has to be finished before any other row */
+
+    /* the transaction that is being read */
+    bool in_transaction;
+    bool catching_up; /* reading began before `position`, because of prepared transactions that wait */
+    bool replaying;   /* this transaction is in committed files already */
+    char commit_time_text[48];
+    struct capture_table **touched;
+    size_t touched_count, touched_capacity;
+    struct capture_savepoint *savepoints;
+    size_t savepoint_count, savepoint_capacity;
+    struct capture_prepared *recording; /* the rows go here: the transaction will be prepared */
+    struct capture_prepared *prepared;  /* list of those that wait */
+};
+
+/* --- capture_table.c: tables and their outputs */
+
+/* The capture's table behind a source table; made when it is new. */
+struct capture_table *capture_table_get(struct capture *capture, struct source_table *source);
+void capture_table_free(struct capture_table *table);
+/* Takes a new version: ids, version number; the next row opens a new file. Copies. */
+void capture_table_set_version(struct capture_table *table, const struct table *version, const struct column_rename *renames,
+                               size_t rename_count);
+/* No more events of this table: logs and records why. Its rows since the last finished transaction are forgotten. */
+bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
+/* Writes one change as one or two records; within a transaction. */
+bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
+                         const struct value *values, const struct value *old, struct error *err);
+struct capture_mark capture_table_mark(const struct capture_table *table);
+bool capture_table_rewind(struct capture_table *table, const struct capture_mark *mark, struct error *err);
+/* The header line of a file: [Op,] columns [, timestamp]; into a buffer of the dialect. */
+void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op);
+
+/* --- capture_transaction.c: events -> records, with transactions, savepoints, prepared ones */
+bool capture_handle_event(struct capture *capture, const struct source_event *event, struct error *err);
+/* One row within the transaction: notes where its table stood, then capture_table_write. */
+bool capture_transaction_write(struct capture *capture, struct capture_table *table, enum change_op op,
+                               const struct value *values, const struct value *old, struct error *err);
+/* Forgets the transaction that is being read: the stream broke off. */
+bool capture_abandon_transaction(struct capture *capture, struct error *err);
+void capture_transaction_deinit(struct capture *capture);
+
+/* --- capture_commit.c */
+/* Publishes the batch's files and commits the state. Only between transactions. */
+bool capture_commit(struct capture *capture, struct error *err);
+/* The table's versions that the state does not have yet. */
+void capture_add_versions(const struct capture *capture, const struct capture_table *table,
+                          struct checkpoint_batch *batch);
+/* Writes the task row alone ("full load", "running", "stopped"). */
+bool capture_commit_state(struct capture *capture, const char *state, const char *last_error, struct error *err);
+/* A full load of nothing: what a truncate makes of the table. The batch is committed first, so that it comes after. */
+void capture_remove_load_files(struct capture *capture, const struct capture_table *table, int first, int count);
+bool capture_truncate_table(struct capture *capture, struct capture_table *table, struct error *err);
+/* Everything up to here is in the batch's files or committed. Always true. */
+bool capture_set_position(struct capture *capture, const char *position, int64_t time_us);
+
+/* --- capture_recover.c: state -> memory at start, leftovers removed */
+bool capture_recover(struct capture *capture, struct error *err);
+
+/* --- full_load.c */
+/* Loads in full every table of the source that is not loaded yet; `only` limits it to one (NULL: all). A new task gets its
+ * start position here. Tables that are done stay done when it fails; kind RETRY: call again. */
+bool full_load_run(struct capture *capture, struct capture_table *only, struct error *err);
+
+/* --- capture_prepared.c: rows of transactions that wait for their COMMIT PREPARED */
+
+/* Starts one under `name`; an older one of the same name, read before a reconnect, is forgotten. */
+struct capture_prepared *capture_prepared_begin(struct capture *capture, const char *name, const char *begin_position);
+bool capture_prepared_add(struct capture *capture, struct capture_prepared *prepared, const struct source_event *event,
+                          struct error *err);
+/* For savepoints within it: how much is recorded, and back to that. */
+long capture_prepared_size(const struct capture_prepared *prepared);
+bool capture_prepared_truncate(struct capture_prepared *prepared, long size_bytes, struct error *err);
+struct capture_prepared *capture_prepared_find(struct capture *capture, const char *name); /* NULL: none */
+/* Writes its rows into their tables' files, in order, as part of the current transaction. */
+bool capture_prepared_replay(struct capture *capture, struct capture_prepared *prepared, struct error *err);
+void capture_prepared_remove(struct capture *capture, struct capture_prepared *prepared);
+/* Where reading has to start again because of those that wait; NULL when none does. */
+const char *capture_prepared_oldest_position(const struct capture *capture);
+
+#endif
