@@ -2,7 +2,9 @@
  * duckdb.h. SQL is DuckDB's dialect.
  *
  * Errors of the engine are turned into an error_kind in one place (engine_set_error in duckdb.c): out of memory and full
- * disks are OUTSIDE, I/O RETRY, conversion DATA, everything else INTERNAL. */
+ * disks are OUTSIDE, I/O RETRY, conversion and damaged files DATA, SQL that does not parse or bind CONFIG (it is the
+ * user's; sluice's own is tested), an interrupt CANCELLED, everything else INTERNAL. A stop that was asked for
+ * (base/cancel.h) interrupts every statement under way. */
 #ifndef SLUICE_ENGINE_ENGINE_H
 #define SLUICE_ENGINE_ENGINE_H
 
@@ -22,7 +24,8 @@ struct engine_result;
 struct engine_options {
     uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
     unsigned threads;            /* 0: all cores */
-    const char *temp_folder;     /* where larger work spills; NULL: none */
+    const char
+        *temp_folder; /* where larger work spills, in a folder of its own that engine_close removes; NULL: none */
 };
 
 /* An in-memory instance. Thread-safe; a connection belongs to one thread. */
@@ -36,9 +39,10 @@ void engine_interrupt(struct engine_connection *connection);
 /* Runs one or several statements; *changed (may be NULL) gets the rows inserted/written by the last one. */
 bool engine_run(struct engine_connection *connection, const char *sql, uint64_t *changed, struct error *err);
 
-/* Runs one query and streams its rows as text (CAST AS VARCHAR; NULL kept). */
-bool engine_query(struct engine_connection *connection, const char *sql, struct engine_result **out,
-                  struct error *err);
+/* Runs one query and streams its rows as text (CAST AS VARCHAR; NULL kept). A statement that is no query (COPY …
+ * RETURN_STATS, EXPLAIN) gives its rows too: texts, numbers, and a MAP as a JSON object. Until the result is freed the
+ * connection can run nothing else. */
+bool engine_query(struct engine_connection *connection, const char *sql, struct engine_result **out, struct error *err);
 size_t engine_result_columns(const struct engine_result *result);
 const char *engine_result_name(const struct engine_result *result, size_t column);
 const char *engine_result_type(const struct engine_result *result, size_t column); /* SQL type: "BIGINT" */
