@@ -14,18 +14,17 @@
 #include "base/mem.h"
 
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
-enum tls_mode { TLS_DISABLED, TLS_REQUIRED, TLS_VERIFY_CA, TLS_VERIFY_FULL };
 
 struct config_source {
     const char *engine; /* mysql, mariadb; dms: raw files that AWS DMS wrote */
     const char *host;
-    int64_t port; /* 0: the engine's own */
-    const char *socket;
-    const char *user;
-    const char *password;
-    const char *database; /* default of schema_filter when that is "%" and this is set */
+    int64_t port;                             /* 0: the engine's own */
+    const char *socket;                       /* NULL: host and port */
+    const char *user;                         /* NULL: not given */
+    const char *password;                     /* secret; NULL: not given */
+    const char *database;                     /* NULL: none; when it is set, the schema_filter "%" becomes this name */
     const char *schema_filter, *table_filter; /* DMS wildcards */
-    bool tls;                                 /* on request; then the certificate is checked unless tls_verify is false */
+    bool tls; /* on request; then the certificate is checked unless tls_verify is false */
     bool tls_verify;
     const char *tls_ca, *tls_cert, *tls_key;
     int64_t server_id; /* 0: derived from the task's name */
@@ -59,7 +58,7 @@ struct config_lake {
 };
 
 struct config_schedule {
-    const char *load, *catalog, *maintain; /* NULL: not scheduled; checked by schedule_parse */
+    const char *load, *catalog, *maintain; /* NULL: not scheduled; else schedule_parse takes it */
 };
 
 struct config_column_type {
@@ -68,8 +67,9 @@ struct config_column_type {
 };
 
 struct config_table {
+    const char *name; /* as written, "schema.table"; NULL when schema and table were given */
     const char *schema, *table;
-    const char *const *primary_key; /* NULL with has_primary_key: no key */
+    const char *const *primary_key; /* none of them with has_primary_key: no key */
     size_t primary_key_count;
     bool has_primary_key;
     const char *const *partition_key;
@@ -88,7 +88,7 @@ struct config {
     struct config_raw raw;
     struct config_lake lake;
     const char *state;
-    const char *catalog;
+    const char *catalog; /* NULL: none */
     struct config_schedule schedule;
     uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
     int64_t threads;             /* 0: all cores */
@@ -108,9 +108,11 @@ const struct config_table *config_find_table(const struct config *config, const 
 
 /* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
  * that cannot be in a folder's name are percent-encoded. */
-const char *config_table_folder(const struct config *config, struct arena *arena, const char *schema, const char *table);
+const char *config_table_folder(const struct config *config, struct arena *arena, const char *schema,
+                                const char *table);
 
-/* A commented sluice.yaml with every option and its default, for `sluice init`; and the options as a reference text. */
+/* A commented sluice.yaml with every option and its default, for `sluice init`; and docs/configuration.md, which
+ * `sluice help config` prints. */
 void config_write_template(struct buf *out);
 void config_write_reference(struct buf *out);
 

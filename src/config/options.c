@@ -1,0 +1,542 @@
+#include "config/options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/config.h"
+
+static const char *const data_formats[] = {"csv", "parquet", NULL};
+static const char *const compressions[] = {"none", "gzip", NULL};
+static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
+
+static const struct option top_options[] = {
+    {.name = "task",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct config, task),
+     .min = 1,
+     .max = 64,
+     .example = "shop",
+     .help = "The name of this replication: letters, digits, - and _. The state keeps what was captured under this "
+             "name, so "
+             "another name starts from the beginning."},
+    {.name = "state",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct config, state),
+     .example = "sqlite:///var/lib/sluice/state.db",
+     .help = "Where the controller rows, the capture checkpoints and the run history are kept."},
+    {.name = "catalog",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config, catalog),
+     .example = "sqlite:///var/lib/sluice/catalog.db",
+     .help =
+         "Where query engines find the lake's tables. The format `parquet` needs none: its tables are their folders."},
+    {.name = "memory_limit",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(struct config, memory_limit_bytes),
+     .min = 64 << 20,
+     .max = INT64_C(1) << 50,
+     .unit = 1,
+     .example = "1GB",
+     .help =
+         "Memory for loads and queries; larger work spills to disk. A quarter of the machine's memory when it is not "
+         "given."},
+    {.name = "threads",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config, threads),
+     .fallback = "0",
+     .max = 1024,
+     .help = "Threads for loads and queries; 0 is one per core."},
+    {.name = "temp_folder",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config, temp_folder),
+     .example = "/var/tmp",
+     .help = "Where large transactions, loads and queries spill to. $TMPDIR or /tmp when it is not given."},
+};
+
+static const struct option source_options[] = {
+    {.name = "engine",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct config_source, engine),
+     .example = "mysql",
+     .help = "The kind of the source: mysql, mariadb; dms for raw files that AWS DMS writes."},
+    {.name = "host",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_source, host),
+     .fallback = "127.0.0.1",
+     .help = "The server's name or address."},
+    {.name = "port",
+     .kind = OPTION_INTEGER,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_source, port),
+     .fallback = "0",
+     .max = 65535,
+     .example = "3306",
+     .help = "The server's port; 0 is the engine's usual one."},
+    {.name = "socket",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, socket),
+     .example = "/run/mysqld/mysqld.sock",
+     .help = "The server's Unix socket, in place of host and port."},
+    {.name = "user",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_source, user),
+     .example = "sluice",
+     .help = "The database user."},
+    {.name = "password",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SECRET | OPTION_SHOWN,
+     .offset = offsetof(struct config_source, password),
+     .example = "${SHOP_PASSWORD}",
+     .help = "Its password. Better from the environment than in this file."},
+    {.name = "database",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_source, database),
+     .example = "sampledb",
+     .help = "The database to capture, when it is one; schema_filter can name more."},
+    {.name = "schema_filter",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, schema_filter),
+     .fallback = "%",
+     .min = 1,
+     .max = 1024,
+     .help =
+         "The schemas to capture, as AWS DMS writes it: % is any text, _ any character, [ab] one of these. `%` is the "
+         "database, where one is given."},
+    {.name = "table_filter",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_source, table_filter),
+     .fallback = "%",
+     .min = 1,
+     .max = 1024,
+     .help = "The tables to capture, written like schema_filter."},
+    {.name = "tls",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_source, tls),
+     .fallback = "false",
+     .help = "Encrypt the connection, or fail."},
+    {.name = "tls_verify",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_source, tls_verify),
+     .fallback = "true",
+     .help = "With tls: check the server's certificate and name."},
+    {.name = "tls_ca",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, tls_ca),
+     .example = "/etc/ssl/certs/ca-certificates.crt",
+     .help =
+         "With tls: the file of the authorities that may sign the server's certificate. The system's when it is not "
+         "given."},
+    {.name = "tls_cert",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, tls_cert),
+     .example = "/etc/sluice/client.crt",
+     .help = "With tls: our own certificate, if the server asks for one."},
+    {.name = "tls_key",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, tls_key),
+     .example = "/etc/sluice/client.key",
+     .help = "With tls: the key of tls_cert."},
+    {.name = "server_id",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config_source, server_id),
+     .fallback = "0",
+     .max = UINT32_MAX,
+     .help =
+         "The id under which sluice reads the binary log; no other replica may have it. 0 makes one from the task's "
+         "name."},
+    {.name = "connect_timeout",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct config_source, connect_timeout_s),
+     .fallback = "10s",
+     .min = 1,
+     .max = 3600,
+     .unit = 1000,
+     .help = "How long to wait for a connection."},
+    {.name = "heartbeat_interval",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct config_source, heartbeat_ms),
+     .fallback = "5s",
+     .min = 100,
+     .max = 3600000,
+     .unit = 1,
+     .help =
+         "How often a silent server says that it is there. After three missed ones the connection is given up and made "
+         "anew."},
+    {.name = "max_full_load_sub_tasks",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config_source, max_full_load_sub_tasks),
+     .fallback = "8",
+     .min = 1,
+     .max = 49,
+     .help = "Tables that are loaded at the same time in a full load, each on a connection of its own."},
+    {.name = "on_truncate",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_source, on_truncate),
+     .fallback = "apply",
+     .words = ddl_actions,
+     .help = "When a table is truncated: apply empties the lake's table, ignore keeps its rows, stop ends the capture "
+             "of this "
+             "table with an error."},
+    {.name = "on_drop",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_source, on_drop),
+     .fallback = "ignore",
+     .words = ddl_actions,
+     .help = "The same for a table that is dropped."},
+    {.name = "start_position",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, start_position),
+     .example = "binlog.000042:4",
+     .help = "Where `capture --cdc-only` starts when the state knows no position: a log file and a position in it, or "
+             "a GTID "
+             "set. From now on when it is not given."},
+};
+
+static const struct option raw_options[] = {
+    {.name = "location",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct config_raw, location),
+     .example = "file:///var/lib/sluice/raw",
+     .help = "The raw zone: where capture writes and load reads. Nothing else may be in it."},
+    {.name = "data_format",
+     .kind = OPTION_WORD,
+     .offset = offsetof(struct config_raw, data_format),
+     .fallback = "csv",
+     .words = data_formats,
+     .help = "The format of the raw files."},
+    {.name = "csv_delimiter",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_ESCAPES,
+     .offset = offsetof(struct config_raw, csv_delimiter),
+     .fallback = ",",
+     .min = 1,
+     .max = 1,
+     .help = "The character between two fields."},
+    {.name = "csv_row_delimiter",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_ESCAPES,
+     .offset = offsetof(struct config_raw, csv_row_delimiter),
+     .fallback = "\\n",
+     .min = 1,
+     .max = 8,
+     .help = "What ends a record."},
+    {.name = "csv_null_value",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_NULL_IS_TEXT,
+     .offset = offsetof(struct config_raw, csv_null_value),
+     .fallback = "NULL",
+     .max = 64,
+     .help = "The bare word that stands for NULL. Reading takes an empty bare field for NULL too."},
+    {.name = "csv_no_sup_value",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_NULL_IS_TEXT,
+     .offset = offsetof(struct config_raw, csv_no_sup_value),
+     .fallback = "UNCHANGED",
+     .min = 1,
+     .max = 64,
+     .help = "The bare word that stands for a value that the source did not send because it did not change."},
+    {.name = "rfc4180",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, rfc4180),
+     .fallback = "true",
+     .help = "Quote fields that hold a delimiter, a quote or a line end. Without, no field is ever quoted."},
+    {.name = "add_column_name",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, add_column_name),
+     .fallback = "true",
+     .help = "Begin every CSV file with a line of column names. AWS DMS has false here; the loader needs the names."},
+    {.name = "include_op_for_full_load",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, include_op_for_full_load),
+     .fallback = "false",
+     .help = "Give the files of a full load a column Op too, always I."},
+    {.name = "cdc_inserts_only",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, cdc_inserts_only),
+     .fallback = "false",
+     .help = "Write inserts only, not updates and deletes."},
+    {.name = "cdc_inserts_and_updates",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, cdc_inserts_and_updates),
+     .fallback = "false",
+     .help = "Write inserts and updates only, not deletes."},
+    {.name = "timestamp_column_name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_raw, timestamp_column_name),
+     .min = 1,
+     .max = 256,
+     .example = "captured_at",
+     .help =
+         "The name of a column to add: the time of the commit, or of the transfer in a full load. None when it is not "
+         "given."},
+    {.name = "max_file_size",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(struct config_raw, max_file_size_kb),
+     .fallback = "1048576",
+     .min = 1,
+     .max = 1048576,
+     .unit = 1024,
+     .help = "The largest file of a full load."},
+    {.name = "cdc_max_batch_interval",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct config_raw, cdc_max_batch_interval_ms),
+     .fallback = "60s",
+     .min = 1,
+     .max = 86400000,
+     .unit = 1,
+     .help = "The longest time from a change to the file that holds it."},
+    {.name = "cdc_min_file_size",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(struct config_raw, cdc_min_file_size_kb),
+     .fallback = "32000",
+     .min = 1,
+     .max = 1048576,
+     .unit = 1024,
+     .help = "Changes of this size are written before the interval is over."},
+    {.name = "compression_type",
+     .kind = OPTION_SWITCH,
+     .offset = offsetof(struct config_raw, gzip),
+     .fallback = "none",
+     .words = compressions,
+     .help = "Compress the raw files."},
+    {.name = "date_partition_enabled",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_raw, date_partition_enabled),
+     .fallback = "false",
+     .help = "Put change files into folders by the day of their transactions: schema/table/2026/11/01/."},
+};
+
+static const struct option lake_options[] = {
+    {.name = "location",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_REQUIRED,
+     .offset = offsetof(struct config_lake, location),
+     .example = "file:///var/lib/sluice/lake",
+     .help = "The lake: the tables that query engines read."},
+    {.name = "database",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_lake, database),
+     .min = 1,
+     .max = 255,
+     .example = "shop",
+     .help = "The name of the database in the catalog. The task's name when it is not given."},
+    {.name = "table_name",
+     .kind = OPTION_TEXT,
+     .flags = OPTION_SHOWN,
+     .offset = offsetof(struct config_lake, table_name),
+     .fallback = "{table}",
+     .min = 1,
+     .max = 255,
+     .help = "The folder and the catalog name of a table. \"{schema}_{table}\" where two schemas share a table name."},
+    {.name = "format",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_lake, format),
+     .fallback = "parquet",
+     .help = "The table format: parquet (folders as Hive and Spark read them)."},
+    {.name = "target_file_size",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(struct config_lake, target_file_size_bytes),
+     .fallback = "128MB",
+     .min = 1 << 16,
+     .max = INT64_C(1) << 40,
+     .unit = 1,
+     .help = "The size that data files should have: large for scans, small for tables that change all over."},
+};
+
+static const struct option schedule_options[] = {
+    {.name = "load",
+     .kind = OPTION_SCHEDULE,
+     .flags = OPTION_TAKES_NULL | OPTION_SHOWN,
+     .offset = offsetof(struct config_schedule, load),
+     .fallback = "every 1m",
+     .help = "When `sluice run` loads. null: never."},
+    {.name = "catalog",
+     .kind = OPTION_SCHEDULE,
+     .flags = OPTION_TAKES_NULL,
+     .offset = offsetof(struct config_schedule, catalog),
+     .example = "cron(30 0 * * ? *)",
+     .help = "When `sluice run` brings the catalog up to date."},
+    {.name = "maintain",
+     .kind = OPTION_SCHEDULE,
+     .flags = OPTION_TAKES_NULL,
+     .offset = offsetof(struct config_schedule, maintain),
+     .example = "every 1h",
+     .help = "When `sluice run` merges small files and removes what nobody needs."},
+};
+
+static const struct option table_options[] = {
+    {.name = "name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_table, name),
+     .min = 3,
+     .max = 512,
+     .example = "sampledb.product",
+     .help = "Schema and table, with a dot between them."},
+    {.name = "schema",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_table, schema),
+     .min = 1,
+     .max = 255,
+     .example = "sampledb",
+     .help = "The schema, in place of name, where a name has a dot of its own."},
+    {.name = "table",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_table, table),
+     .min = 1,
+     .max = 255,
+     .example = "product",
+     .help = "The table, beside schema."},
+    {.name = "primary_key",
+     .kind = OPTION_NAMES,
+     .offset = offsetof(struct config_table, primary_key),
+     .count_offset = offsetof(struct config_table, primary_key_count),
+     .set_offset = offsetof(struct config_table, has_primary_key),
+     .example = "[id]",
+     .help =
+         "The columns that tell rows apart; [] or null: none, rows are appended. When it is not given, the row is made "
+         "with the source's own key as a proposal."},
+    {.name = "partition_key",
+     .kind = OPTION_NAMES,
+     .offset = offsetof(struct config_table, partition_key),
+     .count_offset = offsetof(struct config_table, partition_key_count),
+     .set_offset = offsetof(struct config_table, has_partition_key),
+     .example = "[]",
+     .help = "The columns that make the lake table's folders; [] or null: none."},
+    {.name = "active",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_table, active),
+     .set_offset = offsetof(struct config_table, has_active),
+     .fallback = "false",
+     .example = "true",
+     .help = "Load this table. Otherwise it waits for `sluice tables set … --active true`."},
+    {.name = "columns",
+     .kind = OPTION_TYPES,
+     .offset = offsetof(struct config_table, columns),
+     .count_offset = offsetof(struct config_table, column_count),
+     .example = "{price: \"decimal(10,2)\"}",
+     .help = "Types of columns, for files that have no types."},
+};
+
+#define ROWS(rows) .options = (rows), .count = sizeof(rows) / sizeof(rows)[0]
+
+const struct option_section option_sections[SECTION_COUNT] = {
+    [SECTION_TOP] = {.name = "", .offset = 0, ROWS(top_options), .help = "What holds for everything."},
+    [SECTION_SOURCE] = {.name = "source",
+                        .offset = offsetof(struct config, source),
+                        ROWS(source_options),
+                        .help = "The database that is captured."},
+    [SECTION_RAW] = {.name = "raw",
+                     .offset = offsetof(struct config, raw),
+                     ROWS(raw_options),
+                     .help = "The raw files: the options of the S3 target of AWS DMS, with its names and defaults."},
+    [SECTION_LAKE] = {.name = "lake",
+                      .offset = offsetof(struct config, lake),
+                      ROWS(lake_options),
+                      .help = "The tables that come out."},
+    [SECTION_SCHEDULE] =
+        {.name = "schedule",
+         .offset = offsetof(struct config, schedule),
+         ROWS(schedule_options),
+         .help = "When `sluice run` does what; it captures all the time. `every 30s`, `every 1m`, `every 2h`; "
+                 "`continuous`: as soon as files are committed; `cron(0 * * * ? *)` as Amazon EventBridge "
+                 "writes it, or the five fields of cron. UTC."},
+    [SECTION_TABLES] =
+        {.name = "tables",
+         .offset = offsetof(struct config, tables),
+         ROWS(table_options),
+         .help = "A list of tables: what is set for a table when it is seen for the first time. Later, `sluice "
+                 "tables set` changes it."},
+};
+
+const struct option *option_find(const struct option_section *section, const char *name) {
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->options[i].name, name) == 0)
+            return &section->options[i];
+    return NULL;
+}
+
+/* The largest unit that says a number without a fraction. */
+static void format_amount(int64_t amount, const char *const *units, const int64_t *factors, size_t count, char *out,
+                          size_t size) {
+    size_t i = 0;
+    while (amount != 0 && i + 1 < count && amount % factors[i + 1] == 0)
+        i++;
+    snprintf(out, size, "%" PRId64 "%s", amount / factors[i], units[i]);
+}
+
+static void format_duration(int64_t duration_ms, char *out, size_t size) {
+    static const char *const units[] = {"ms", "s", "m", "h"};
+    static const int64_t factors[] = {1, 1000, 60000, 3600000};
+    format_amount(duration_ms, units, factors, 4, out, size);
+}
+
+static void format_size(int64_t size_bytes, char *out, size_t size) {
+    static const char *const units[] = {" bytes", "KB", "MB", "GB", "TB"};
+    static const int64_t factors[] = {1, INT64_C(1) << 10, INT64_C(1) << 20, INT64_C(1) << 30, INT64_C(1) << 40};
+    format_amount(size_bytes, units, factors, 5, out, size);
+}
+
+static void describe_words(const struct option *option, char out[OPTION_TEXT_BYTES]) {
+    size_t used = (size_t)snprintf(out, OPTION_TEXT_BYTES, "one of ");
+    for (size_t i = 0; option->words[i] != NULL && used < OPTION_TEXT_BYTES; i++)
+        used += (size_t)snprintf(out + used, OPTION_TEXT_BYTES - used, "%s%s", i > 0 ? ", " : "", option->words[i]);
+}
+
+static void describe_text(const struct option *option, char out[OPTION_TEXT_BYTES]) {
+    if (option->max == 0)
+        snprintf(out, OPTION_TEXT_BYTES, "text");
+    else if (option->max == 1)
+        snprintf(out, OPTION_TEXT_BYTES, "one character");
+    else
+        snprintf(out, OPTION_TEXT_BYTES, "text of %" PRId64 " to %" PRId64 " bytes", option->min, option->max);
+}
+
+void option_describe(const struct option *option, char out[OPTION_TEXT_BYTES]) {
+    char min[32], max[32];
+    switch (option->kind) {
+    case OPTION_TEXT:
+        describe_text(option, out);
+        return;
+    case OPTION_WORD:
+    case OPTION_ENUM:
+    case OPTION_SWITCH:
+        describe_words(option, out);
+        return;
+    case OPTION_BOOL:
+        snprintf(out, OPTION_TEXT_BYTES, "true or false");
+        return;
+    case OPTION_INTEGER:
+        snprintf(out, OPTION_TEXT_BYTES, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);
+        return;
+    case OPTION_DURATION:
+        format_duration(option->min * option->unit, min, sizeof min);
+        format_duration(option->max * option->unit, max, sizeof max);
+        snprintf(out, OPTION_TEXT_BYTES, "a duration from %s to %s, such as 500ms, 30s, 5m; a plain number is seconds",
+                 min, max);
+        return;
+    case OPTION_SIZE:
+        format_size(option->min * option->unit, min, sizeof min);
+        format_size(option->max * option->unit, max, sizeof max);
+        snprintf(out, OPTION_TEXT_BYTES, "a size from %s to %s, such as 512MB, 1GB; a plain number is %s", min, max,
+                 option->unit == 1 ? "bytes" : "KB");
+        return;
+    case OPTION_SCHEDULE:
+        snprintf(out, OPTION_TEXT_BYTES, "a schedule");
+        return;
+    case OPTION_NAMES:
+        snprintf(out, OPTION_TEXT_BYTES, "a list of column names");
+        return;
+    case OPTION_TYPES:
+        snprintf(out, OPTION_TEXT_BYTES, "a map from column names to types");
+        return;
+    }
+}
