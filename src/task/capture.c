@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "state/run.h"
 #include "task/capture_table.h"
+#include "task/raw_parquet.h"
 
 enum {
     CDC_BUFFER_BYTES = 32 * 1024,
@@ -39,7 +40,8 @@ static bool backoff_wait(struct backoff *backoff, const struct error *cause) {
 
 static bool open_settings(struct capture *capture, struct error *err) {
     const struct config_raw *raw = &capture->config->raw;
-    capture->format = raw->gzip ? RAW_CSV_GZIP : RAW_CSV;
+    bool parquet = strcmp(raw->data_format, "parquet") == 0;
+    capture->format = parquet ? RAW_PARQUET : raw->gzip ? RAW_CSV_GZIP : RAW_CSV;
     capture->output_settings = (struct raw_output_settings){
         .raw = capture->raw,
         .buffer_bytes = CDC_BUFFER_BYTES,
@@ -53,7 +55,7 @@ static bool open_settings(struct capture *capture, struct error *err) {
                 .unchanged_word = raw->csv_no_sup_value,
             },
     };
-    if (!raw->gzip)
+    if (capture->format == RAW_CSV)
         return true;
     const char *temp = capture->config->temp_folder != NULL ? capture->config->temp_folder : getenv("TMPDIR");
     capture->spool_folder = mem_printf("%s/sluice-spool-%ld", temp != NULL ? temp : "/tmp", (long)getpid());
@@ -61,7 +63,12 @@ static bool open_settings(struct capture *capture, struct error *err) {
     bool ok = store_open(location, &capture->spool, err);
     mem_free(location);
     capture->output_settings.spool = capture->spool;
-    capture->output_settings.encode = raw_encode_gzip;
+    capture->output_settings.encode = parquet ? raw_parquet_encode : raw_encode_gzip;
+    if (!ok || !parquet)
+        return ok;
+    capture->output_settings.dialect = csv_dialect_default; /* of the spool */
+    ok = raw_parquet_new(capture->config, &capture->parquet, err);
+    capture->output_settings.encode_context = capture->parquet;
     return ok;
 }
 
@@ -85,6 +92,7 @@ static void close_capture(struct capture *capture) {
     source_tables_free(capture->tables);
     source_close(capture->source);
     state_close(capture->state);
+    raw_parquet_free(capture->parquet);
     store_close(capture->spool);
     if (capture->spool_folder != NULL)
         rmdir(capture->spool_folder);

@@ -232,8 +232,9 @@ void capture_remove_load_files(struct capture *capture, const struct capture_tab
 
 static bool write_empty_load(struct capture *capture, struct capture_table *table, int number, struct error *err) {
     struct raw_output *output = raw_output_new(&capture->output_settings, table->folder, table->source->current);
-    capture_write_header(capture, raw_output_buffer(output), table->source->current,
-                         capture->config->raw.include_op_for_full_load);
+    if (capture->output_settings.dialect.header)
+        capture_write_header(capture, raw_output_buffer(output), table->source->current,
+                             capture->config->raw.include_op_for_full_load);
     char name[RAW_NAME_BYTES];
     raw_format_load_name((unsigned)number, capture->format, name);
     bool ok = raw_output_publish(output, name, err);

@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 struct capture_prepared;
+struct raw_parquet;
 
 /* Rows and bytes written, as the status shows them. */
 struct capture_counts {
@@ -65,6 +66,7 @@ struct capture {
     bool streamed; /* the log was opened once: where reading starts again is known in memory */
     struct store *raw;
     struct store *spool; /* temporary; NULL when nothing is encoded */
+    struct raw_parquet *parquet; /* data_format: parquet */
     char *spool_folder;
     struct state *state;
     struct source *source;
