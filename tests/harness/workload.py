@@ -12,10 +12,12 @@ What a writer does depends on its seed only, not on time. Keyed rows have keys m
 statements meet each other's rows.
 """
 
+import gzip
 import random
 import threading
 
 import pymysql
+from pyarrow import parquet
 
 from . import values as v
 from .compare import difference, lake_rows, primary_key, query_rows, source_columns, source_rows
@@ -35,7 +37,8 @@ class Workload:
         self.server, self.database, self.seed, self.keys, self.key_changes = server, database, seed, keys, key_changes
         self.mariadb = server.engine == "mariadb"
         self.tables = {t.name: t for t in tables(server.engine) if only is None or t.name in only}
-        self.markers = 0
+        self.markers = self.batches = self.created = self.added_columns = 0
+        self.evolving = Evolution.start()  # its columns, as the writers that come one after another leave them
 
     def connect(self):
         connection = self.server.connect(self.database)
@@ -82,18 +85,15 @@ class Workload:
         """Waits until capture has written everything that was committed before this call."""
         self.markers += 1
         self.server.sql(f"insert into marker values ({self.markers})", self.database)
-        folder, line = sluice.raw / self.database / "marker", f"{self.markers}"
-
-        def arrived():
-            return any(line in text.replace(",", "\n").split("\n") for text in read_all(folder))
-
-        wait_until(arrived, f"marker {line} is in the raw zone", timeout, process)
+        number, folder = self.markers, sluice.raw / self.database / "marker"
+        wait_until(lambda: any(number in numbers for numbers in raw_markers(folder)), f"marker {number} is in the raw zone", timeout, process)
 
     def problems(self, sluice, readers=("query", "files")):
         """A line of text per table of the source that the lake does not equal."""
         # Rows and key of the source are read once for both readers.
         found = []
-        present = [row[0] for row in self.server.sql(f"select table_name from information_schema.tables where table_schema = '{self.database}'")]
+        present = [row[0] for row in self.server.sql(f"select table_name from information_schema.tables "
+                                                   f"where table_schema = '{self.database}' and table_type = 'BASE TABLE'")]
         for name in sorted(n if isinstance(n, str) else n.decode() for n in present):
             table = self.tables.get(name, Table(name, []))
             of = table.compared_with or name
@@ -123,10 +123,16 @@ def lake_view(rows, columns):
     return [tuple(None if i in dates and value is not None and not v.is_date(value[:10]) else value for i, value in enumerate(row)) for row in rows]
 
 
-def read_all(folder):
-    for path in folder.rglob("*.csv"):
+def raw_markers(folder):
+    """The numbers in the raw files of the table `marker`, a set for each file."""
+    for path in sorted(folder.rglob("*.*"), reverse=True):
         try:
-            yield path.read_text()
+            if path.suffix == ".parquet":
+                yield set(parquet.read_table(path, columns=["n"])["n"].to_pylist())
+            else:
+                data = path.read_bytes()
+                lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().split("\n")
+                yield {int(line.rpartition(",")[2]) for line in lines[1:] if line}
         except FileNotFoundError:
             pass  # removed meanwhile
 
@@ -175,10 +181,9 @@ class Writer:
         self.before_ddl, self.pause, self.may_pend = before_ddl, pause, may_pend
         self.chosen = [t for t in workload.tables.values() for _ in range(t.weight) if not t.alone]
         self.alone = [t for t in workload.tables.values() if t.alone]
-        self.evolution = Evolution(self)
+        self.evolution = Evolution(self, workload.evolving)
         self.pending = None  # a connection with a prepared XA transaction
         self.transaction = 0
-        self.created = 0
 
     # --- statements ---
 
@@ -343,7 +348,9 @@ class Writer:
 
     def write_bulk(self):
         """One transaction of many rows; sometimes it is rolled back, wholly or in part."""
-        first, batch, rows = self.transaction * 10 * self.bulk_rows, self.transaction, self.bulk_rows
+        self.workload.batches += 1
+        batch, rows = self.workload.batches, self.bulk_rows
+        first = batch * rows
         self.execute("begin")
         self.execute(f"insert into bulk select {first} + n, {batch}, concat('row ', n, ' of {batch}') from (select "
                      "a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d as n from digits a, digits b, digits c, digits e, digits f) numbers "
@@ -362,10 +369,11 @@ class Writer:
             self.insert(table)
 
     def create_and_rename(self):
-        if self.created == CREATED_TABLES:
+        number = self.workload.created
+        if number == CREATED_TABLES:
             return
-        created, renamed = f"created_{self.created}", f"renamed_{self.created}"
-        self.created += 1
+        created, renamed = f"created_{number}", f"renamed_{number}"
+        self.workload.created += 1
         self.before_ddl()
         self.execute(f"create table {created} (id int not null primary key, name varchar(20), at datetime(3) default current_timestamp(3))")
         self.execute(f"insert into {created} (id, name) values (1, 'one'), (2, null), (3, 'drei')")
@@ -417,10 +425,12 @@ class Evolution:
         ("double", None, v.double, "0.1"),
     ]
 
-    def __init__(self, writer):
-        self.writer = writer
-        self.columns = {"n": self.KINDS[0], "name": self.KINDS[2], "price": self.KINDS[3], "c0": ("varchar(10)", None, v.text(10), None)}
-        self.added = 0
+    @classmethod
+    def start(cls):
+        return {"n": cls.KINDS[0], "name": cls.KINDS[2], "price": cls.KINDS[3], "c0": ("varchar(10)", None, v.text(10), None)}
+
+    def __init__(self, writer, columns):
+        self.writer, self.columns = writer, columns
 
     def write(self):
         writer, number = self.writer, self.writer.number()
@@ -462,8 +472,8 @@ class Evolution:
         self.columns[name] = (declaration + " not null", wider, make, None)
 
     def new_name(self):
-        self.added += 1
-        return f"c{self.added}"
+        self.writer.workload.added_columns += 1
+        return f"c{self.writer.workload.added_columns}"
 
     def drop(self):
         if len(self.columns) > 2:

@@ -1,0 +1,286 @@
+"""What users do wrong and what machines do to them: one line that says what to do, the right exit code, and a retry that works."""
+
+import re
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+
+from tests.harness.servers import PASSWORD, USER, MariaDB, MySQL80, free_port
+from tests.harness.sluice import Sluice
+
+CONFIG, DATA, OUTSIDE = 2, 3, 4
+
+
+@pytest.fixture(scope="module", params=[MariaDB, MySQL80])
+def server(request):
+    if request.param.unavailable():
+        pytest.skip(request.param.unavailable())
+    with request.param() as started:
+        started.sql("create database shop; create table shop.t (id int primary key, name varchar(20)); insert into shop.t values (1, 'one'), (2, 'two')")
+        yield started
+
+
+@pytest.fixture
+def sluice(server):
+    with Sluice(source=server.source_config("shop"), tables=[{"name": "shop.t", "active": True, "primary_key": ["id"]}]) as driver:
+        yield driver
+
+
+@pytest.fixture
+def raw():
+    """A raw zone that AWS DMS could have written."""
+    table = {"name": "shop.t", "active": True, "primary_key": ["id"], "columns": {"id": "int", "price": "decimal(6,2)", "name": "varchar"}}
+    other = {"name": "shop.other", "active": True, "primary_key": ["id"], "columns": {"id": "int"}}
+    with Sluice(source={"engine": "dms"}, tables=[table, other]) as driver:
+        for name, text in (("t", "id,price,name\n1,1.50,one\n2,2.50,two\n"), ("other", "id\n7\n")):
+            folder = driver.raw / "shop" / name
+            folder.mkdir(parents=True)
+            (folder / "LOAD00000001.csv").write_text(text)
+        driver.run("load")
+        yield driver
+
+
+def fails(sluice, code, *words, args=("capture", "--until-current"), **options):
+    """Exit code, and exactly one line of error, which holds the words."""
+    done = sluice.run(*args, ok=(code,), **options)
+    errors = [line for line in done.stderr.splitlines() if "ERROR" in line or line.startswith("sluice: ")]
+    assert len(errors) == 1, done.stderr
+    for word in words:
+        assert re.search(word, errors[0], re.I), f"{word!r} is not in: {errors[0]}"
+    assert PASSWORD not in done.stderr + done.stdout
+    return errors[0]
+
+
+def works(server, sluice, rows=None):
+    sluice.run("capture", "--until-current")
+    sluice.run("load")
+    want = server.sql("select id, name from shop.t order by id")
+    assert [(int(r["id"]), r["name"]) for r in sluice.query("select id, name from shop.t order by id")] == list(want)
+
+
+# --- the source ---
+
+
+def test_wrong_password(server, sluice):
+    sluice.config["source"]["password"] = "not the password"
+    sluice.write_config()
+    line = fails(sluice, CONFIG, "password", f"{USER}|user")
+    assert "not the password" not in line
+    sluice.config["source"]["password"] = PASSWORD
+    sluice.write_config()
+    works(server, sluice)
+
+
+def test_missing_grants(server, sluice):
+    server.sql(f"create user weak identified by '{PASSWORD}'; grant select on shop.* to weak")
+    try:
+        sluice.config["source"]["user"] = "weak"
+        sluice.write_config()
+        fails(sluice, CONFIG, "grant", "replication")
+        check = sluice.run("check", ok=(CONFIG,))
+        statements = re.findall(r"GRANT [^;]*?ON [^;]*? TO [^;\n]*", check.stdout + check.stderr, re.I)
+        assert statements, check.stdout + check.stderr
+        for statement in statements:  # what check says is what mends it
+            server.sql(statement)
+        sluice.run("check")
+        works(server, sluice)
+    finally:
+        server.sql("drop user weak")
+
+
+def test_no_server_there(server, sluice):
+    sluice.config["source"].update(port=free_port(), connect_timeout="1s")
+    sluice.write_config()
+    fails(sluice, OUTSIDE, "127.0.0.1", args=("check",))
+
+
+def test_a_database_without_binlog():
+    with MariaDB(log_bin=None, binlog_format=None, binlog_row_image=None, binlog_row_metadata=None, sync_binlog=None) as server:
+        server.sql("create database shop; create table shop.t (id int primary key, name varchar(20)); insert into shop.t values (1, 'one')")
+        with Sluice(source=server.source_config("shop"), tables=[{"name": "shop.t", "active": True, "primary_key": ["id"]}]) as sluice:
+            fails(sluice, CONFIG, "log_bin")
+            assert "log_bin" in sluice.run("check", ok=(CONFIG,)).stdout
+            server.restart(log_bin="bin", binlog_format="ROW", binlog_row_metadata="FULL")
+            works(server, sluice)
+
+
+def test_statements_in_the_log(server, sluice):
+    """A session that writes statements would lose changes: said, not skipped."""
+    works(server, sluice)
+    server.sql("set session binlog_format = 'STATEMENT'; insert into shop.t values (50, 'by statement')")
+    fails(sluice, OUTSIDE, "binlog_format", "ROW")
+
+
+# --- the configuration ---
+
+
+def test_unknown_key(server, sluice):
+    text = sluice.config_file.read_text()
+    sluice.config_file.write_text(text.replace('"location"', '"locaton"', 1))
+    fails(sluice, CONFIG, "locaton", "location", r"sluice\.yaml", "line 4")
+    sluice.config_file.write_text(text)
+    works(server, sluice)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("task: [", ["line 1"]),
+    ("task: shop\ntask: shop\n", ["task", "line 2"]),
+    ("task: shop\nsource: {engine: mysqll}\n", ["mysql", "engine|location|required|missing"]),
+    ("task: ${SLUICE_NO_SUCH_VARIABLE}\n", ["SLUICE_NO_SUCH_VARIABLE"]),
+    ("", ["task|empty"]),
+])
+def test_unreadable_configuration(sluice, text, words):
+    sluice.config_file.write_text(text)
+    fails(sluice, CONFIG, *words, args=("load",))
+
+
+def test_no_configuration(sluice):
+    sluice.config_file.unlink()
+    fails(sluice, CONFIG, r"sluice\.yaml", args=("load",))
+
+
+@pytest.mark.parametrize("args", [("lod",), ("load", "--tabel", "x"), ("tables", "set", "--schema", "shop"), ("query",), ("capture", "--cdc-only", "--full-load-only")])
+def test_usage(sluice, args):
+    fails(sluice, CONFIG, args=args)
+
+
+def test_a_table_that_is_not_there(sluice):
+    sluice.run("capture", "--until-current")
+    fails(sluice, CONFIG, "nothere", args=("load", "--schema", "shop", "--table", "nothere"))
+
+
+# --- raw files ---
+
+
+def change_file(sluice, text, name="20261101-101500000.csv", table="t"):
+    path = sluice.raw / "shop" / table / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("text, words", [
+    ('Op,id,price,name\nU,1,9.50,"one\nU,2,8.00,two\n', [r"20261101-101500000\.csv", "line 2", "quot"]),
+    ("Op,id,price,name\nU,1,9.50,one\nU,2,abc,two\n", [r"20261101-101500000\.csv", "line 3", "price", "abc", r"decimal\(6,2\)"]),
+    ("Op,id,price,name\nU,1,12345.67,one\n", ["line 2", "price", r"12345\.67"]),
+    ("Op,id,price,name\nU,99999999999999999999,1.00,one\n", ["line 2", "id", "99999999999999999999"]),
+    ("Op,id,price,name\nX,1,1.00,one\n", ["line 2", "Op", "X"]),
+    ("Op,id,price,name\nU,1,1.00\n", ["line 2", "3|fields|columns"]),
+    ("Op,id,price,name\nU,,1.00,one\n", ["line 2", "id", "NULL|empty"]),
+    ("Op,price,name\nU,1.00,one\n", ["id", "column"]),
+    ("Op,id,price,name\nU,1,1.00,\xff\n", ["line 2", "name", "UTF-8"]),
+])
+def test_a_file_that_cannot_be_taken(raw, text, words):
+    bad = change_file(raw, "")
+    bad.write_bytes(text.encode("latin-1"))
+    change_file(raw, "Op,id\nI,8\n", table="other")
+    fails(raw, DATA, r"shop[./]t", *words, args=("load",))
+    # The table is as it was; the other one was loaded all the same.
+    assert [r["name"] for r in raw.query("select name from shop.t order by id")] == ["one", "two"]
+    assert len(raw.query("select * from shop.other")) == 2
+    change_file(raw, "Op,id,price,name\nU,1,9.50,mended\nI,3,3.00,three\n")
+    raw.run("load")
+    assert [r["name"] for r in raw.query("select name from shop.t order by id")] == ["mended", "two", "three"]
+
+
+def test_a_damaged_archive(raw):
+    import gzip
+
+    whole = gzip.compress(b"Op,id,price,name\n" + b"U,1,9.50,packed\n" * 1000)
+    path = change_file(raw, "", "20261101-101500000.csv.gz")
+    path.write_bytes(whole[: len(whole) // 2])
+    fails(raw, DATA, r"20261101-101500000\.csv\.gz", args=("load",))
+    path.write_bytes(whole)
+    raw.run("load")
+    assert raw.query("select name from shop.t where id = 1") == [{"name": "packed"}]
+
+
+def test_a_damaged_parquet_file(raw):
+    path = change_file(raw, "", "20261101-101500000.parquet")
+    path.write_bytes(b"PAR1 this is not Parquet PAR1")
+    fails(raw, DATA, r"20261101-101500000\.parquet", args=("load",))
+    path.unlink()
+    raw.run("load")
+
+
+# --- the machine ---
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few hundred KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def grow(folder):
+    subprocess.run(["mount", "-o", "remount,size=200m", str(folder)], check=True)
+
+
+def write_a_megabyte(server):
+    server.sql("create table if not exists shop.wide (id int primary key auto_increment, t text); " + "insert into shop.wide (t) values (repeat('x', 50000));" * 20)
+
+
+@pytest.mark.parametrize("when", ["full load", "changes"])
+def test_disk_full_on_the_raw_side(server, when, small_disk):
+    server.sql("drop table if exists shop.wide")
+    table = {"name": "shop.wide", "active": True, "primary_key": ["id"]}
+    with Sluice(source=server.source_config("shop", table_filter="wide"), raw={"location": f"file://{small_disk}/raw"}, tables=[table]) as sluice:
+        if when == "changes":
+            server.sql("create table shop.wide (id int primary key auto_increment, t text)")
+            sluice.run("capture", "--until-current")
+        write_a_megabyte(server)
+        fails(sluice, OUTSIDE, "space|disk", "raw|wide")
+        grow(small_disk)
+        sluice.run("capture", "--until-current")
+        sluice.run("load")
+        assert sluice.query("select count(*) as c, sum(length(t)) as s from shop.wide") in ([{"c": "20", "s": "1000000"}], [{"c": 20, "s": 1000000}])
+    server.sql("drop table shop.wide")
+
+
+def test_disk_full_on_the_lake_side(raw, small_disk):
+    raw.config["lake"]["location"] = f"file://{small_disk}/lake"
+    raw.config["state"] = f"sqlite://{raw.folder}/second.db"
+    raw.write_config()
+    path = raw.raw / "shop" / "t" / "LOAD00000001.csv"
+    path.write_text("id,price,name\n" + "".join(f"{i},1.00,{hash((i, 1)):x}{hash((i, 2)):x}{hash((i, 3)):x}\n" for i in range(40000)))
+    fails(raw, OUTSIDE, "space|disk", r"shop[./]t", args=("load",))
+    grow(small_disk)
+    raw.run("load")
+    assert int(raw.query("select count(*) as c from shop.t")[0]["c"]) == 40000
+
+
+def test_raw_zone_that_cannot_be_made(server, sluice):
+    blocked = sluice.folder / "file"
+    blocked.write_text("not a folder")
+    sluice.config["raw"]["location"] = f"file://{blocked}/raw"
+    sluice.write_config()
+    fails(sluice, OUTSIDE, "file/raw")
+
+
+def test_a_state_of_a_newer_version(server, sluice):
+    sluice.run("capture", "--until-current")
+    state = sluice.folder / "state.db"
+    shutil.copy(state, sluice.folder / "kept.db")
+    with sqlite3.connect(state) as connection:
+        version = connection.execute("pragma user_version").fetchone()[0]
+        assert version > 0
+        connection.execute(f"pragma user_version = {version + 1}")
+    for args in (("capture", "--until-current"), ("load",), ("status",)):
+        fails(sluice, CONFIG, r"state\.db", "newer", args=args)
+    with sqlite3.connect(state) as connection:
+        connection.execute(f"pragma user_version = {version}")
+    works(server, sluice)
+
+
+def test_a_state_that_is_no_database(server, sluice):
+    (sluice.folder / "state.db").write_text("this is not a database\n" * 100)
+    fails(sluice, CONFIG, r"state\.db")
+    (sluice.folder / "state.db").unlink()
+    works(server, sluice)
