@@ -96,7 +96,7 @@ struct mysql_event_query {
     struct slice schema; /* the session's default database, UTF-8 */
     struct slice text;   /* in the charset of `collation` */
     uint16_t collation;  /* character_set_client's default collation id; 0 = not told */
-    uint64_t sql_mode;   /* 0x4 = ANSI_QUOTES, 0x100000 = NO_BACKSLASH_ESCAPES */
+    uint64_t sql_mode;   /* 0x4 = ANSI_QUOTES, 0x100000 = NO_BACKSLASH_ESCAPES, MariaDB: 0x200 = ORACLE */
     uint32_t thread_id;
     uint16_t error_code;
     uint32_t micros; /* of the second in the event header, when told */
@@ -112,9 +112,9 @@ enum { MYSQL_ROWS_STATEMENT_END = 0x0001 };
 struct mysql_event_rows {
     enum change_op op;
     uint64_t table_id;
-    struct mysql_table_map
-        *table_map; /* NULL when the last map of that id is not known: dummy end-of-statement event */
-    uint16_t flags; /* MYSQL_ROWS_STATEMENT_END */
+    struct mysql_table_map *table_map; /* NULL in a dummy event without rows that only ends a statement */
+    uint16_t flags;                    /* MYSQL_ROWS_STATEMENT_END */
+    bool partial_json;                 /* PARTIAL_UPDATE_ROWS: mysql_rows_begin refuses it and says why */
     size_t column_count;
     const uint8_t
         *present_before;          /* bitmaps of the columns sent, least significant bit first; NULL where there is no */

@@ -24,10 +24,11 @@ struct mysql_table_map {
     bool has_names; /* binlog_row_metadata=FULL: names, charsets of ENUM/SET, labels, key */
     bool has_signedness;
     bool has_collations; /* of all text columns */
-    bool has_key;        /* the primary key was sent (with has_names: no key sent means the table has none) */
+    bool has_key;        /* the primary key was sent (with has_names: no key sent means that the table has none) */
     const uint16_t *key; /* indexes into columns, in key order */
     size_t key_count;
-    void *user; /* the stream's own (its plan, its source_table); NULL in a map just parsed */
+    const char *broken; /* why its columns cannot be read (an unknown type, damage): then there are none; else NULL */
+    void *user;         /* the stream's own (its plan, its source_table); NULL in a map just parsed */
     struct arena arena;
     struct slice body; /* what it was parsed from */
     uint64_t last_used;
@@ -35,7 +36,7 @@ struct mysql_table_map {
 
 /* The maps by table id. At most MYSQL_TABLE_MAPS_MAX are kept, the least recently used goes first. `release` (may be NULL)
  * is called before a map with user != NULL is freed or parsed anew. */
-enum { MYSQL_TABLE_MAPS_MAX = 4096 };
+enum { MYSQL_TABLE_MAPS_MAX = 1024 };
 typedef void (*mysql_table_map_release_fn)(void *context, struct mysql_table_map *map);
 
 struct mysql_table_maps;
@@ -46,8 +47,7 @@ void mysql_table_maps_on_release(struct mysql_table_maps *maps, mysql_table_map_
 void mysql_table_maps_clear(struct mysql_table_maps *maps);
 struct mysql_table_map *mysql_table_maps_find(struct mysql_table_maps *maps, uint64_t table_id);
 
-/* Takes the body of a TABLE_MAP event behind the table id and flags. Kind DATA. */
-bool mysql_table_maps_put(struct mysql_table_maps *maps, uint64_t table_id, struct slice body,
-                          struct mysql_table_map **out, struct error *err);
+/* Takes the body of a TABLE_MAP event behind the table id and flags. NULL when it does not even hold the table's name. */
+struct mysql_table_map *mysql_table_maps_put(struct mysql_table_maps *maps, uint64_t table_id, struct slice body);
 
 #endif
