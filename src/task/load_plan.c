@@ -1,0 +1,181 @@
+#include "task/load_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define LOAD_FIRST_ATTRIBUTE "sluice_load_first"
+#define VERSION_ATTRIBUTE "sluice_schema_version"
+
+static int64_t recorded(const struct controller_row *row, const char *attribute) {
+    return json_integer_value(json_object_get(row->item.attributes, attribute));
+}
+
+static void record(struct controller_row *row, const char *attribute, int64_t number) {
+    if (row->item.attributes == NULL)
+        row->item.attributes = json_object();
+    if (number > 0)
+        json_object_set_new(row->item.attributes, attribute, json_integer(number));
+    else
+        json_object_del(row->item.attributes, attribute);
+}
+
+void load_plan_record(struct controller_row *row, const struct load_plan *plan) {
+    record(row, LOAD_FIRST_ATTRIBUTE, plan->load_first);
+    record(row, VERSION_ATTRIBUTE, plan->version);
+}
+
+void load_plan_forget_recorded(struct controller_row *row) {
+    record(row, LOAD_FIRST_ATTRIBUTE, 0);
+    record(row, VERSION_ATTRIBUTE, 0);
+}
+
+/* --- the full load */
+
+/* The files of the finished full load of a captured table: leftovers of an older or an unfinished one do not count. */
+static bool is_of_full_load(const struct checkpoint_table *captured, const struct raw_file *file) {
+    if (strncmp(file->base_name, "LOAD", 4) != 0)
+        return false;
+    long number = strtol(file->base_name + 4, NULL, 16);
+    return number >= captured->load_first && number < (long)captured->load_first + captured->load_files;
+}
+
+static void choose_full_load(struct arena *arena, const struct checkpoint_table *captured,
+                             const struct raw_files *files, struct load_plan *plan) {
+    struct raw_file *chosen = arena_alloc(arena, (files->full_load_count + 1) * sizeof *chosen);
+    plan->full_load = chosen;
+    for (size_t i = 0; i < files->full_load_count; i++)
+        if (captured == NULL || is_of_full_load(captured, &files->full_load[i]))
+            chosen[plan->full_load_count++] = files->full_load[i];
+}
+
+static int64_t newest_us(const struct load_plan *plan) {
+    int64_t newest = INT64_MIN;
+    for (size_t i = 0; i < plan->full_load_count; i++)
+        if (plan->full_load[i].modified_us > newest)
+            newest = plan->full_load[i].modified_us;
+    return newest;
+}
+
+static bool parse_last_date(const struct controller_row *row, int64_t *last_us, struct error *err) {
+    const char *text = row->last_full_load_date != NULL ? row->last_full_load_date : CONTROLLER_DATE_NEVER;
+    return clock_parse_sql(text, last_us) ||
+           error_set(err, ERROR_CONFIG,
+                     "LastFullLoadDate \"%s\" of the controller row is not a date: set it to the form %s", text,
+                     CONTROLLER_DATE_NEVER);
+}
+
+static bool never_loaded(int64_t last_us) {
+    int64_t never_us = 0;
+    clock_parse_sql(CONTROLLER_DATE_NEVER, &never_us);
+    return last_us <= never_us;
+}
+
+/* Decides whether the full load is due; if not, the plan's list of its files is emptied. */
+static bool plan_full_load(struct arena *arena, const struct controller_row *row,
+                           const struct checkpoint_table *captured, const struct raw_files *files,
+                           struct load_plan *plan, struct error *err) {
+    int64_t last_us;
+    if (!parse_last_date(row, &last_us, err))
+        return false;
+    if (captured == NULL || captured->full_load == FULL_LOAD_DONE)
+        choose_full_load(arena, captured, files, plan);
+    int64_t newest = newest_us(plan);
+    bool due = newest > last_us;
+    if (captured != NULL && captured->full_load == FULL_LOAD_DONE) {
+        int64_t loaded_first = recorded(row, LOAD_FIRST_ATTRIBUTE);
+        plan->load_first = captured->load_first;
+        due |= loaded_first != 0 && loaded_first != captured->load_first;
+        due |= never_loaded(last_us) && captured->load_files > 0;
+        if (due && plan->full_load_count != (size_t)captured->load_files)
+            return error_set(
+                err, ERROR_OUTSIDE,
+                "the full load has %d files from LOAD%08X on, but the raw zone has %zu of them: put them back, or "
+                "load the table in full again",
+                captured->load_files, (unsigned)captured->load_first, plan->full_load_count);
+    }
+    if (!due || plan->full_load_count == 0) {
+        plan->full_load_count = 0;
+        return true;
+    }
+    char text[CLOCK_TEXT_BYTES];
+    clock_format_sql(newest, false, text);
+    plan->last_full_load_date = arena_strdup(arena, text);
+    return true;
+}
+
+/* --- the changes */
+
+/* What stands behind the last '/': files are compared by that, also when they lie in folders of dates. */
+static const char *base_name_of(const char *name) {
+    const char *slash = strrchr(name, '/');
+    return slash != NULL ? slash + 1 : name;
+}
+
+static const char *later_name(const char *a, const char *b) { return b != NULL && raw_compare_names(b, a) > 0 ? b : a; }
+
+static bool plan_changes(struct arena *arena, const struct controller_row *row, const struct checkpoint_table *captured,
+                         const struct raw_files *files, struct load_plan *plan, struct error *err) {
+    const char *applied = base_name_of(controller_last_file_name(row));
+    const char *after = captured != NULL ? later_name(applied, captured->full_load_after) : applied;
+    const char *until = captured != NULL ? captured->committed : NULL;
+    size_t begin = 0;
+    while (begin < files->change_count && raw_compare_names(files->changes[begin].base_name, after) <= 0)
+        begin++;
+    size_t end = begin;
+    while (end < files->change_count &&
+           (captured == NULL || (until != NULL && raw_compare_names(files->changes[end].base_name, until) <= 0)))
+        end++;
+    if (until != NULL && raw_compare_names(until, after) > 0 &&
+        (end == begin || raw_compare_names(files->changes[end - 1].base_name, until) != 0))
+        return error_set(
+            err, ERROR_OUTSIDE,
+            "%s was committed by capture but is not in the raw zone: put it back, or load the table in full again",
+            until);
+    plan->changes = files->changes + begin;
+    plan->change_count = end - begin;
+    if (plan->change_count > 0)
+        plan->last_incremental_file = arena_printf(arena, "%s%s", row->path, files->changes[end - 1].name);
+    plan->skips_applied_changes = plan->full_load_count > 0 && captured != NULL &&
+                                  raw_compare_names(applied, later_name("", captured->full_load_after)) > 0;
+    return true;
+}
+
+/* --- both */
+
+static const char *waiting_reason(const struct checkpoint_table *captured) {
+    if (captured == NULL)
+        return NULL;
+    if (captured->full_load == FULL_LOAD_PENDING || captured->full_load == FULL_LOAD_RUNNING)
+        return "its full load is not finished";
+    return NULL;
+}
+
+static uint64_t total_bytes(const struct raw_file *files, size_t count) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += files[i].size_bytes;
+    return total;
+}
+
+bool load_plan_make(struct arena *arena, const struct controller_row *row, const struct checkpoint_table *captured,
+                    const struct raw_files *files, struct load_plan *out, struct error *err) {
+    *out = (struct load_plan){.last_full_load_date = row->last_full_load_date,
+                              .last_incremental_file = row->last_incremental_file};
+    out->reason = !row->active ? "it is not active" : waiting_reason(captured);
+    if (out->reason != NULL) {
+        out->state = LOAD_PLAN_WAITING;
+        return true;
+    }
+    if (!plan_full_load(arena, row, captured, files, out, err) || !plan_changes(arena, row, captured, files, out, err))
+        return false;
+    if (captured != NULL) {
+        int64_t version = recorded(row, VERSION_ATTRIBUTE);
+        out->version = captured->version;
+        out->columns_due = version != 0 && version != captured->version;
+    }
+    out->size_bytes = total_bytes(out->full_load, out->full_load_count) + total_bytes(out->changes, out->change_count);
+    out->state = load_plan_file_count(out) > 0 || out->columns_due ? LOAD_PLAN_DUE : LOAD_PLAN_NOTHING;
+    return true;
+}

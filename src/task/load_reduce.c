@@ -1,0 +1,213 @@
+#include "task/load_reduce.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+/* Temporary tables are the connection's own, and a connection loads one table at a time: fixed names do. */
+#define ALL_TABLE "load_all"         /* every change of a table with a key */
+#define LAST_TABLE "load_last"       /* sequence numbers of the last changes */
+#define FOLDED_TABLE "load_folded"   /* the last changes with values that came with earlier ones */
+#define CHANGES_TABLE "load_changes" /* the result */
+
+static bool run(struct engine_connection *connection, struct buf *sql, struct error *err) {
+    bool ok = engine_run(connection, sql->data, NULL, err);
+    buf_clear(sql);
+    return ok;
+}
+
+static bool count(struct engine_connection *connection, const char *sql, uint64_t *out, struct error *err) {
+    int64_t number;
+    if (!engine_query_int(connection, sql, &number, err))
+        return false;
+    *out = (uint64_t)number;
+    return true;
+}
+
+static void append_key(struct buf *sql, const struct load_schema *schema) {
+    for (size_t i = 0; i < schema->key_count; i++) {
+        buf_append_text(sql, i > 0 ? ", " : "");
+        buf_append_sql_name(sql, schema->key[i]);
+    }
+}
+
+void load_reduce_drop(struct engine_connection *connection) {
+    static const char *const tables[] = {ALL_TABLE, LAST_TABLE, FOLDED_TABLE, CHANGES_TABLE};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        struct buf sql;
+        struct error ignored; /* what is left goes with the connection */
+        buf_init(&sql, BUF_MAX_DEFAULT);
+        buf_printf(&sql, "DROP TABLE IF EXISTS %s", tables[i]);
+        run(connection, &sql, &ignored);
+        buf_deinit(&sql);
+    }
+}
+
+/* --- without a key ------------------------------------------------------------------------------------------------------ */
+
+static bool stage_inserts(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
+                          struct buf *sql, struct error *err) {
+    buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT * FROM (");
+    load_scan_changes_sql(scan, sql);
+    buf_append_text(sql, ") WHERE _op = 'I'");
+    uint64_t unsent = 0;
+    if (!run(connection, sql, err) || !count(connection, "SELECT count(*) FROM " CHANGES_TABLE, &out->rows, err) ||
+        !count(connection, "SELECT count(_unchanged) FROM " CHANGES_TABLE, &unsent, err))
+        return false;
+    return unsent == 0 || error_set(err, ERROR_DATA, "%llu inserts hold values that the source did not send",
+                                    (unsigned long long)unsent);
+}
+
+/* --- with a key ---------------------------------------------------------------------------------------------------------- */
+
+static bool stage_all(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
+                      struct buf *sql, struct error *err) {
+    buf_append_text(sql, "CREATE TEMP TABLE " ALL_TABLE " AS ");
+    load_scan_changes_sql(scan, sql);
+    return run(connection, sql, err) && count(connection, "SELECT count(*) FROM " ALL_TABLE, &out->rows, err);
+}
+
+/* Keys and numbers only: an arg_max over whole rows, which is what a window of row_number() = 1 becomes too, keeps all rows
+ * in memory. */
+static bool find_last(struct engine_connection *connection, const struct load_schema *schema, uint64_t *keys,
+                      struct buf *sql, struct error *err) {
+    buf_append_text(sql, "CREATE TEMP TABLE " LAST_TABLE " AS SELECT max(_seq) AS _seq FROM " ALL_TABLE " GROUP BY ");
+    append_key(sql, schema);
+    return run(connection, sql, err) && count(connection, "SELECT count(*) FROM " LAST_TABLE, keys, err);
+}
+
+/* marked[i]: some change does not have the value of column i. */
+static bool find_marked(struct engine_connection *connection, const struct load_schema *schema, bool *marked, bool *any,
+                        struct buf *sql, struct error *err) {
+    uint64_t rows;
+    *any = false;
+    if (!count(connection, "SELECT count(_unchanged) FROM " ALL_TABLE, &rows, err))
+        return false;
+    for (size_t i = 0; rows > 0 && i < schema->column_count; i++) {
+        uint64_t with_mark;
+        buf_printf(sql, "SELECT count(*) FROM " ALL_TABLE " WHERE _op <> 'D' AND substr(_unchanged, %zu, 1) = '1'",
+                   i + 1);
+        bool ok = count(connection, sql->data, &with_mark, err);
+        buf_clear(sql);
+        if (!ok)
+            return false;
+        marked[i] = with_mark > 0;
+        *any |= marked[i];
+    }
+    return true;
+}
+
+/* One life of a row reaches from a D to the next: _life counts the Ds before. Within it, each marked column takes the last
+ * value that was sent; a value is wrapped into a struct, so that a NULL that was sent is not skipped. */
+static void append_folded_columns(struct buf *sql, const struct load_schema *schema, const bool *marked) {
+    for (size_t i = 0; i < schema->column_count; i++) {
+        buf_append_text(sql, ", ");
+        if (marked[i]) {
+            buf_printf(sql, "last_value(CASE WHEN coalesce(substr(_unchanged, %zu, 1), '0') = '0' THEN {'v': ", i + 1);
+            buf_append_sql_name(sql, schema->columns[i].name);
+            buf_append_text(sql, "} END IGNORE NULLS) OVER life AS ");
+        }
+        buf_append_sql_name(sql, schema->columns[i].name);
+    }
+}
+
+static void append_result_columns(struct buf *sql, const struct load_schema *schema, const bool *marked) {
+    for (size_t i = 0; i < schema->column_count; i++) {
+        buf_append_text(sql, ", ");
+        buf_append_sql_name(sql, schema->columns[i].name);
+        if (marked[i]) {
+            buf_append_text(sql, ".v AS ");
+            buf_append_sql_name(sql, schema->columns[i].name);
+        }
+    }
+}
+
+/* The marks that remain: the column got no value in this life of the row. */
+static void append_remaining_marks(struct buf *sql, const struct load_schema *schema, const bool *marked) {
+    buf_append_text(sql, ", CASE WHEN _op <> 'D' THEN nullif(concat(");
+    for (size_t i = 0; i < schema->column_count; i++) {
+        buf_append_text(sql, i > 0 ? ", " : "");
+        if (marked[i]) {
+            buf_append_text(sql, "CASE WHEN ");
+            buf_append_sql_name(sql, schema->columns[i].name);
+            buf_append_text(sql, " IS NULL THEN '1' ELSE '0' END");
+        } else {
+            buf_append_text(sql, "'0'");
+        }
+    }
+    buf_printf(sql, "), repeat('0', %zu)) END AS _unchanged", schema->column_count);
+}
+
+static bool fold(struct engine_connection *connection, const struct load_schema *schema, const bool *marked,
+                 struct buf *sql, struct error *err) {
+    buf_append_text(sql, "CREATE TEMP TABLE " FOLDED_TABLE " AS SELECT _seq, _op, _life");
+    append_folded_columns(sql, schema, marked);
+    buf_append_text(sql, " FROM (SELECT *, count(*) FILTER (WHERE _op = 'D') OVER (PARTITION BY ");
+    append_key(sql, schema);
+    buf_append_text(sql, " ORDER BY _seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _life FROM " ALL_TABLE
+                         ") WINDOW life AS (PARTITION BY ");
+    append_key(sql, schema);
+    buf_append_text(sql, ", _life ORDER BY _seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)");
+    if (!run(connection, sql, err))
+        return false;
+    buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT _seq, _op, _life");
+    append_result_columns(sql, schema, marked);
+    append_remaining_marks(sql, schema, marked);
+    buf_append_text(sql, " FROM " FOLDED_TABLE " SEMI JOIN " LAST_TABLE " USING (_seq)");
+    return run(connection, sql, err);
+}
+
+/* A row that was deleted and came back within this load has nothing in the lake that a mark could keep. */
+static bool check_folded(struct engine_connection *connection, struct load_changes *out, struct error *err) {
+    uint64_t lost, marked;
+    if (!count(connection, "SELECT count(*) FROM " CHANGES_TABLE " WHERE _life > 0 AND _unchanged IS NOT NULL", &lost,
+               err) ||
+        !count(connection, "SELECT count(_unchanged) FROM " CHANGES_TABLE, &marked, err))
+        return false;
+    out->has_unchanged = marked > 0;
+    if (lost == 0)
+        return engine_run(connection, "ALTER TABLE " CHANGES_TABLE " DROP COLUMN _life", NULL, err);
+    return error_set(err, ERROR_DATA,
+                     "%llu rows came back after a delete without the values that did not change: have the source send "
+                     "whole rows (binlog_row_image = FULL, REPLICA IDENTITY FULL), and load the table in full again",
+                     (unsigned long long)lost);
+}
+
+/* Most loads change each key once: then the staged table is the result. */
+static bool keep_last(struct engine_connection *connection, uint64_t rows, uint64_t keys, struct buf *sql,
+                      struct error *err) {
+    if (rows == keys)
+        buf_append_text(sql, "ALTER TABLE " ALL_TABLE " RENAME TO " CHANGES_TABLE);
+    else
+        buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT * FROM " ALL_TABLE " SEMI JOIN " LAST_TABLE
+                             " USING (_seq); DROP TABLE " ALL_TABLE);
+    return run(connection, sql, err);
+}
+
+static bool reduce_keyed(struct engine_connection *connection, const struct load_schema *schema,
+                         const struct load_scan *scan, struct load_changes *out, struct buf *sql, struct error *err) {
+    uint64_t keys;
+    bool any;
+    if (!stage_all(connection, scan, out, sql, err) || !find_last(connection, schema, &keys, sql, err))
+        return false;
+    bool *marked = mem_zalloc((schema->column_count + 1) * sizeof *marked);
+    bool ok = find_marked(connection, schema, marked, &any, sql, err);
+    if (ok && any)
+        ok = fold(connection, schema, marked, sql, err) && check_folded(connection, out, err);
+    else if (ok)
+        ok = keep_last(connection, out->rows, keys, sql, err);
+    mem_free(marked);
+    return ok;
+}
+
+bool load_reduce(struct engine_connection *connection, const struct load_schema *schema, const struct load_scan *scan,
+                 struct load_changes *out, struct error *err) {
+    struct buf sql;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    *out = (struct load_changes){.table = CHANGES_TABLE};
+    bool ok = schema->key_count > 0 ? reduce_keyed(connection, schema, scan, out, &sql, err)
+                                    : stage_inserts(connection, scan, out, &sql, err);
+    buf_deinit(&sql);
+    return ok;
+}

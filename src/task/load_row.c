@@ -1,0 +1,183 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "task/load_table.h"
+
+enum { ROW_ATTEMPTS = 5 };
+
+static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
+
+static const char *now_text(struct arena *arena, int64_t time_us) {
+    char text[CLOCK_TEXT_BYTES];
+    clock_format_sql(time_us, true, text);
+    return arena_strdup(arena, text);
+}
+
+static const char *out_path(struct load_run *run) {
+    const struct config *config = run->pass->config;
+    return arena_printf(&run->arena, "%s/%s", run->pass->lake.store->location,
+                        config_table_folder(config, &run->arena, run->job->schema, run->job->table));
+}
+
+bool load_row_read(struct load_run *run, struct error *err) {
+    bool found;
+    if (run->row_known)
+        controller_row_deinit(&run->row);
+    run->row_known = false;
+    if (!controller_get(run->pass->state, &run->arena, run->job->path, &run->row, &found, err))
+        return false;
+    if (!found)
+        return error_set(err, ERROR_DATA, "the controller row %s is gone", run->job->path);
+    run->row_known = true;
+    return true;
+}
+
+bool load_row_record_run(struct load_run *run, struct error *err) {
+    run->row.run_id = run->run_id;
+    return controller_put(run->pass->state, &run->row, err);
+}
+
+bool load_row_clear_run(struct load_run *run, struct error *err) {
+    run->row.run_id = NULL;
+    return controller_put(run->pass->state, &run->row, err);
+}
+
+/* --- after a crash ------------------------------------------------------------------------------------------------------ */
+
+/* The lake is right, whichever of the two is older: a row that lost its bookkeeping, or a lake that was set back to an
+ * earlier snapshot. Which LOAD files the commit was made of is not known any more; LastFullLoadDate decides alone. */
+bool load_row_take_over(struct load_run *run, bool *taken, struct error *err) {
+    const struct lake_watermark *watermark = &run->lake->version.watermark;
+    struct controller_row *row = &run->row;
+    *taken = watermark->run_id != NULL && !same_text(watermark->run_id, row->last_run_id);
+    if (!*taken)
+        return true;
+    log_info("%s.%s: run %s had committed, its bookkeeping is done now", run->job->schema, run->job->table,
+             watermark->run_id);
+    if (watermark->last_full_load_date != NULL)
+        row->last_full_load_date = watermark->last_full_load_date;
+    if (watermark->last_incremental_file != NULL)
+        row->last_incremental_file = watermark->last_incremental_file;
+    row->last_run_id = watermark->run_id;
+    row->run_id = NULL;
+    row->last_error = NULL;
+    row->out_path = out_path(run);
+    load_plan_forget_recorded(row);
+    return controller_put(run->pass->state, row, err);
+}
+
+/* --- after the commit --------------------------------------------------------------------------------------------------- */
+
+static const char *join_key(struct load_run *run, const char *const *names, size_t count) {
+    const char *joined = NULL;
+    for (size_t i = 0; i < count; i++)
+        joined = joined == NULL ? names[i] : arena_printf(&run->arena, "%s,%s", joined, names[i]);
+    return joined;
+}
+
+static json_t *schema_types(const struct load_schema *schema) {
+    json_t *types = json_object();
+    for (size_t i = 0; i < schema->column_count; i++) {
+        char text[TYPE_TEXT_BYTES];
+        type_format(schema->columns[i].type, text);
+        json_object_set_new(types, schema->columns[i].name, json_string(text));
+    }
+    return types;
+}
+
+/* What was planned from, to see what the user changed while the load ran. */
+struct planned {
+    const char *last_full_load_date, *last_incremental_file, *primary_key, *partition_key;
+};
+
+static struct planned planned_from(const struct controller_row *row) {
+    return (struct planned){row->last_full_load_date, row->last_incremental_file, row->primary_key, row->partition_key};
+}
+
+static void fill_row(struct load_run *run, const struct planned *planned, json_t *types) {
+    struct controller_row *row = &run->row;
+    if (same_text(row->last_full_load_date, planned->last_full_load_date))
+        row->last_full_load_date = run->plan.last_full_load_date;
+    if (same_text(row->last_incremental_file, planned->last_incremental_file))
+        row->last_incremental_file = run->plan.last_incremental_file;
+    if (run->captured != NULL) { /* a column of the key was renamed at the source */
+        if (same_text(row->primary_key, planned->primary_key))
+            row->primary_key = join_key(run, run->schema.key, run->schema.key_count);
+        if (same_text(row->partition_key, planned->partition_key))
+            row->partition_key = join_key(run, run->schema.partition, run->schema.partition_count);
+    } else {
+        row->types = types;
+    }
+    row->out_path = out_path(run);
+    row->run_id = NULL;
+    row->last_run_id = run->run_id;
+    row->last_error = NULL;
+    row->last_load_time = now_text(&run->arena, clock_now_us());
+    row->rows_loaded += run->rows;
+    load_plan_record(row, &run->plan);
+}
+
+static void put_history(struct load_run *run, const char *outcome, const char *error) {
+    int64_t now_us = clock_now_us();
+    struct run_row row = {.run_id = run->run_id,
+                          .path = run->job->path,
+                          .started = now_text(&run->arena, run->started_us),
+                          .finished = now_text(&run->arena, now_us),
+                          .outcome = outcome,
+                          .error = error,
+                          .files = run->files,
+                          .rows = run->rows,
+                          .duration_ms = (now_us - run->started_us) / 1000};
+    struct error why;
+    if (!run_put(run->pass->state, &row, &why)) /* history alone: the load itself is done, or logged as failed */
+        log_warning("%s.%s: the run history was not written: %s", run->job->schema, run->job->table, why.message);
+}
+
+bool load_row_finish(struct load_run *run, struct error *err) {
+    struct planned planned = planned_from(&run->row);
+    json_t *types = schema_types(&run->schema);
+    bool ok = false;
+    for (int attempt = 0; attempt < ROW_ATTEMPTS && !ok; attempt++) {
+        struct error why;
+        fill_row(run, &planned, types);
+        ok = controller_put(run->pass->state, &run->row, &why);
+        if (ok)
+            break;
+        if (why.kind != ERROR_CONFLICT || !load_row_read(run, &why)) {
+            if (err != NULL)
+                *err = why;
+            break;
+        }
+        /* Another loader saw the commit and did the bookkeeping. */
+        ok = same_text(run->row.last_run_id, run->run_id);
+        if (!ok)
+            error_set(err, ERROR_CONFLICT, "the controller row %s changes all the time", run->job->path);
+    }
+    json_decref(types);
+    if (!ok)
+        return false;
+    put_history(run, "loaded", NULL);
+    return true;
+}
+
+/* --- after a failure ---------------------------------------------------------------------------------------------------- */
+
+static bool put_failure(struct load_run *run, const char *message, struct error *err) {
+    if (!load_row_read(run, err))
+        return false;
+    run->row.last_error = message;
+    if (same_text(run->row.run_id, run->run_id))
+        run->row.run_id = NULL;
+    return controller_put(run->pass->state, &run->row, err);
+}
+
+void load_row_fail(struct load_run *run, const struct error *why) {
+    struct error err = {.kind = ERROR_CONFLICT};
+    bool ok = false;
+    for (int attempt = 0; attempt < ROW_ATTEMPTS && !ok && err.kind == ERROR_CONFLICT; attempt++)
+        ok = put_failure(run, why->message, &err);
+    if (!ok)
+        log_warning("%s.%s: the failure was not recorded: %s", run->job->schema, run->job->table, err.message);
+    put_history(run, "failed", why->message);
+}

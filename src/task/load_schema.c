@@ -1,0 +1,423 @@
+#include "task/load_schema.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "task/load_survey.h"
+
+int load_find_column(const struct column *columns, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(columns[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* What both kinds of tables are built with. */
+struct builder {
+    struct arena *arena;
+    const struct load_schema_input *input;
+    struct load_schema *schema;
+    size_t column_capacity;
+    size_t part_capacity;
+};
+
+/* Arrays in an arena cannot grow in place: they get the room that they can need at most. */
+static void reserve(struct builder *builder, size_t columns, size_t parts) {
+    builder->schema->columns = arena_alloc(builder->arena, (columns + 1) * sizeof *builder->schema->columns);
+    builder->schema->parts = arena_alloc(builder->arena, (parts + 1) * sizeof *builder->schema->parts);
+    builder->column_capacity = columns;
+    builder->part_capacity = parts;
+}
+
+/* Starts a part with this file of the plan, or lengthens the last one when `same` says that it is read alike. */
+static struct load_part *add_file(struct builder *builder, size_t index, bool same) {
+    const struct load_plan *plan = builder->input->plan;
+    struct load_schema *schema = builder->schema;
+    bool full_load = index < plan->full_load_count;
+    if (same && schema->part_count > 0 && schema->parts[schema->part_count - 1].full_load == full_load) {
+        schema->parts[schema->part_count - 1].file_count++;
+        return NULL;
+    }
+    struct load_part *part = &schema->parts[schema->part_count++];
+    *part = (struct load_part){.files = load_plan_file(plan, index),
+                               .file_count = 1,
+                               .full_load = full_load,
+                               .first_file = full_load ? index : index - plan->full_load_count};
+    return part;
+}
+
+/* --- captured tables: columns are known by their ids ------------------------------------------------------------- */
+
+/* The version that a file has: the last one whose first file is not greater. -1: none is recorded. */
+static int version_of_file(const struct load_schema_input *input, const struct raw_file *file) {
+    int found = -1;
+    for (size_t i = 0; i < input->schema_count; i++) {
+        const struct checkpoint_schema *schema = &input->schemas[i];
+        bool matches = file->kind == RAW_FULL_LOAD ? schema->table->version == input->full_load_version
+                                                   : schema->first_file[0] == '\0' ||
+                                                         raw_compare_names(schema->first_file, file->base_name) <= 0;
+        if (matches)
+            found = (int)i;
+    }
+    return found;
+}
+
+static int find_id(const struct column *columns, size_t count, uint32_t id) {
+    for (size_t i = 0; i < count && id != 0; i++)
+        if (columns[i].id == id)
+            return (int)i;
+    return -1;
+}
+
+static const struct column *find_in_lake(const struct lake_version *lake, const struct column *column) {
+    int found = find_id(lake->columns, lake->column_count, column->id);
+    if (found < 0) {
+        found = load_find_column(lake->columns, lake->column_count, column->name);
+        if (found >= 0 && lake->columns[found].id != 0 && column->id != 0)
+            found = -1; /* the same name, but another column */
+    }
+    return found >= 0 ? &lake->columns[found] : NULL;
+}
+
+static struct column lake_column(const struct column *column) {
+    struct column copy = *column;
+    copy.type = type_for_lake(column->type);
+    copy.nullable = true;
+    return copy;
+}
+
+static bool join_types(struct column *target, struct type other, const char *whose, struct error *err) {
+    if (type_equal(target->type, other) || type_widen(target->type, other, &target->type))
+        return true;
+    char is[TYPE_TEXT_BYTES], was[TYPE_TEXT_BYTES];
+    type_format(target->type, is);
+    type_format(other, was);
+    return error_set(
+        err, ERROR_DATA,
+        "column \"%s\" is %s now and was %s in %s, and a lake column can only be widened: load the table in full "
+        "again",
+        target->name, is, was, whose);
+}
+
+/* The newest version's columns, then what older versions used here have beside them. A name that was given to another
+ * column since belongs to the newer one. */
+static bool merge_version(struct builder *builder, const struct table *version, struct error *err) {
+    struct load_schema *schema = builder->schema;
+    for (size_t i = 0; i < version->column_count; i++) {
+        struct column column = lake_column(&version->columns[i]);
+        int known = find_id(schema->columns, schema->column_count, column.id);
+        if (known >= 0) {
+            if (!join_types(&schema->columns[known], column.type, "older raw files", err))
+                return false;
+        } else if (load_find_column(schema->columns, schema->column_count, column.name) < 0) {
+            schema->columns[schema->column_count++] = column;
+        }
+    }
+    return true;
+}
+
+static bool add_timestamp_column(struct builder *builder, struct error *err) {
+    const char *name = builder->input->format->timestamp_column;
+    struct load_schema *schema = builder->schema;
+    if (name == NULL)
+        return true;
+    if (load_find_column(schema->columns, schema->column_count, name) >= 0)
+        return error_set(err, ERROR_CONFIG, "the table has a column \"%s\": choose another timestamp_column_name",
+                         name);
+    schema->columns[schema->column_count++] =
+        (struct column){.name = name, .type = {TYPE_TIMESTAMP, 0, 6}, .nullable = true};
+    return true;
+}
+
+/* A full load replaces all rows, so the lake decides for itself what its old columns are good for. */
+static bool join_lake_types(struct builder *builder, struct error *err) {
+    for (size_t i = 0; i < builder->schema->column_count; i++) {
+        struct column *column = &builder->schema->columns[i];
+        const struct column *lake = find_in_lake(builder->input->lake, column);
+        struct type wider;
+        if (lake == NULL || type_equal(lake->type, column->type))
+            continue;
+        if (builder->input->plan->full_load_count > 0 && !type_widen(column->type, lake->type, &wider))
+            continue;
+        if (!join_types(column, lake->type, "the lake", err))
+            return false;
+    }
+    return true;
+}
+
+/* True when the column came after this version: its rows got `initial` then. A column that the version lacks because it was
+ * dropped before has no value there. */
+static bool added_after(const struct load_schema_input *input, size_t version, uint32_t id) {
+    for (size_t i = 0; i < version; i++)
+        if (find_id(input->schemas[i].table->columns, input->schemas[i].table->column_count, id) >= 0)
+            return false;
+    return true;
+}
+
+static const char *const *column_names(struct arena *arena, const struct table *version) {
+    const char **names = arena_alloc(arena, (version->column_count + 1) * sizeof *names);
+    for (size_t i = 0; i < version->column_count; i++)
+        names[i] = version->columns[i].name;
+    return names;
+}
+
+/* The columns that a CSV file of this version has. */
+static void set_version_columns(struct builder *builder, struct load_part *part, const struct table *version) {
+    struct column *columns = arena_alloc(builder->arena, (version->column_count + 1) * sizeof *columns);
+    for (size_t i = 0; i < version->column_count; i++)
+        columns[i] = lake_column(&version->columns[i]);
+    part->columns = columns;
+    part->column_count = version->column_count;
+    part->expected = column_names(builder->arena, version);
+    part->expected_count = version->column_count;
+    if (builder->input->format->timestamp_column != NULL)
+        columns[part->column_count++] = (struct column){
+            .name = builder->input->format->timestamp_column, .type = {TYPE_TIMESTAMP, 0, 6}, .nullable = true};
+}
+
+static void map_captured_part(struct builder *builder, struct load_part *part, size_t version) {
+    const struct table *table = builder->input->schemas[version].table;
+    struct load_field *fields = arena_alloc(builder->arena, (builder->schema->column_count + 1) * sizeof *fields);
+    for (size_t i = 0; i < builder->schema->column_count; i++) {
+        const struct column *target = &builder->schema->columns[i];
+        int at = find_id(table->columns, table->column_count, target->id);
+        const char *name = at >= 0 ? table->columns[at].name : target->id == 0 ? target->name : NULL;
+        fields[i].column = name != NULL ? load_find_column(part->columns, part->column_count, name) : -1;
+        if (at < 0 && target->id != 0 && added_after(builder->input, version, target->id))
+            fields[i].initial = target->initial;
+    }
+    part->fields = fields;
+}
+
+static bool describe_file(struct builder *builder, const struct raw_file *file, const struct load_parquet **out,
+                          struct error *err) {
+    const struct load_schema_input *input = builder->input;
+    struct load_parquet *parquet = arena_alloc(builder->arena, sizeof *parquet);
+    const char *name = arena_printf(builder->arena, "%s%s", input->format->folder, file->name);
+    *out = parquet;
+    return load_parquet_describe(builder->arena, input->connection, input->format->raw, name, parquet, err);
+}
+
+/* Cuts the files into parts; versions[p] is the version of part p. */
+static bool cut_captured_parts(struct builder *builder, int *versions, struct error *err) {
+    const struct load_plan *plan = builder->input->plan;
+    const struct load_parquet *last_parquet = NULL;
+    int last = -1;
+    for (size_t i = 0; i < load_plan_file_count(plan); i++) {
+        const struct raw_file *file = load_plan_file(plan, i);
+        int version = version_of_file(builder->input, file);
+        if (version < 0)
+            return error_set(err, ERROR_DATA, "%s%s: capture recorded no columns for this file",
+                             builder->input->format->folder, file->name);
+        const struct load_parquet *parquet = NULL;
+        if (file->format == RAW_PARQUET && !describe_file(builder, file, &parquet, err))
+            return false;
+        bool same = version == last && (parquet == NULL) == (last_parquet == NULL) &&
+                    (parquet == NULL || load_parquet_equal(parquet, last_parquet));
+        struct load_part *part = add_file(builder, i, same);
+        if (part != NULL) {
+            part->parquet = parquet;
+            versions[builder->schema->part_count - 1] = version;
+        }
+        last = version;
+        last_parquet = parquet;
+    }
+    return true;
+}
+
+static size_t count_history_columns(const struct load_schema_input *input) {
+    size_t count = 1; /* the timestamp column */
+    for (size_t i = 0; i < input->schema_count; i++)
+        count += input->schemas[i].table->column_count;
+    return count;
+}
+
+static bool make_captured(struct builder *builder, struct error *err) {
+    const struct load_schema_input *input = builder->input;
+    size_t file_count = load_plan_file_count(input->plan);
+    reserve(builder, count_history_columns(input), file_count);
+    int *versions = arena_alloc(builder->arena, (file_count + 1) * sizeof *versions);
+    if (!cut_captured_parts(builder, versions, err))
+        return false;
+    for (int v = (int)input->schema_count - 1; v >= 0; v--) {
+        bool used = v == (int)input->schema_count - 1; /* also when no file has it yet */
+        for (size_t p = 0; p < builder->schema->part_count; p++)
+            used |= versions[p] == v;
+        if (used && !merge_version(builder, input->schemas[v].table, err))
+            return false;
+    }
+    if (!add_timestamp_column(builder, err) || !join_lake_types(builder, err))
+        return false;
+    for (size_t p = 0; p < builder->schema->part_count; p++) {
+        struct load_part *part = &builder->schema->parts[p];
+        if (part->parquet != NULL) {
+            part->columns = part->parquet->columns;
+            part->column_count = part->parquet->column_count;
+        } else {
+            set_version_columns(builder, part, input->schemas[versions[p]].table);
+        }
+        map_captured_part(builder, part, (size_t)versions[p]);
+    }
+    return true;
+}
+
+/* --- tables of AWS DMS: columns are known by their names ---------------------------------------------------------- */
+
+/* A Parquet column of another type is cast; what a cast would change silently is refused, unless the user declared the
+ * type. */
+static bool cast_is_exact(struct type from, struct type to) {
+    bool from_integer = from.kind == TYPE_INT32 || from.kind == TYPE_INT64;
+    if (type_equal(from, to) || type_is_widening(from, to) || to.kind == TYPE_STRING)
+        return true;
+    if (from_integer)
+        return to.kind == TYPE_INT32 || to.kind == TYPE_INT64 || to.kind == TYPE_DECIMAL;
+    if (from.kind == TYPE_DECIMAL)
+        return to.kind == TYPE_DECIMAL && to.scale >= from.scale;
+    return from.kind == TYPE_DATE && to.kind == TYPE_TIMESTAMP;
+}
+
+static bool is_declared(const struct load_schema_input *input, const char *name) {
+    for (size_t i = 0; input->config != NULL && i < input->config->column_count; i++)
+        if (strcasecmp(input->config->columns[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool check_cast(const struct builder *builder, const struct load_part *part, const struct column *from,
+                       const struct column *to, struct error *err) {
+    if (part->parquet == NULL || cast_is_exact(from->type, to->type) || is_declared(builder->input, to->name))
+        return true;
+    char is[TYPE_TEXT_BYTES], want[TYPE_TEXT_BYTES];
+    type_format(from->type, is);
+    type_format(to->type, want);
+    return error_set(err, ERROR_DATA,
+                     "%s%s: column \"%s\" is %s, which does not go into the table's %s: declare its type "
+                     "(tables: columns) and load the table in full again",
+                     builder->input->format->folder, part->files[0].name, to->name, is, want);
+}
+
+static bool map_surveyed_part(struct builder *builder, struct load_part *part, struct error *err) {
+    struct load_field *fields = arena_alloc(builder->arena, (builder->schema->column_count + 1) * sizeof *fields);
+    for (size_t i = 0; i < builder->schema->column_count; i++) {
+        const struct column *target = &builder->schema->columns[i];
+        fields[i].column = load_find_column(part->columns, part->column_count, target->name);
+        if (fields[i].column >= 0 && !check_cast(builder, part, &part->columns[fields[i].column], target, err))
+            return false;
+    }
+    part->fields = fields;
+    return true;
+}
+
+static bool make_surveyed(struct builder *builder, struct error *err) {
+    const struct load_plan *plan = builder->input->plan;
+    struct load_survey survey;
+    if (!load_survey_make(builder->arena, builder->input, &survey, err))
+        return false;
+    size_t file_count = load_plan_file_count(plan);
+    reserve(builder, survey.column_count, file_count);
+    builder->schema->column_count = survey.column_count;
+    if (survey.column_count > 0)
+        memcpy(builder->schema->columns, survey.columns, survey.column_count * sizeof *survey.columns);
+    for (size_t i = 0; i < file_count; i++) {
+        struct load_part *part = add_file(builder, i, i > 0 && survey.parquet[i] == survey.parquet[i - 1]);
+        if (part == NULL)
+            continue;
+        part->parquet = survey.parquet[i];
+        part->columns = part->parquet != NULL ? part->parquet->columns : builder->schema->columns;
+        part->column_count = part->parquet != NULL ? part->parquet->column_count : builder->schema->column_count;
+        part->expected = survey.expected;
+        part->expected_count = survey.expected_count;
+        if (!map_surveyed_part(builder, part, err))
+            return false;
+    }
+    return true;
+}
+
+/* --- keys and names ------------------------------------------------------------------------------------------------- */
+
+/* A name of the key that the table had before a rename: its column, by id. */
+static int find_renamed(const struct builder *builder, const char *name) {
+    const struct load_schema_input *input = builder->input;
+    for (size_t v = input->schema_count; v-- > 0;) {
+        const struct table *table = input->schemas[v].table;
+        int at = load_find_column(table->columns, table->column_count, name);
+        if (at >= 0)
+            return find_id(builder->schema->columns, builder->schema->column_count, table->columns[at].id);
+    }
+    return -1;
+}
+
+static const char *trim(struct arena *arena, const char *text, size_t len) {
+    while (len > 0 && *text == ' ')
+        text++, len--;
+    while (len > 0 && text[len - 1] == ' ')
+        len--;
+    return arena_strndup(arena, text, len);
+}
+
+/* Resolves a comma list of the controller row. */
+static bool resolve_names(const struct builder *builder, const char *list, const char *attribute,
+                          const char *const **out, size_t *count, struct error *err) {
+    *count = 0;
+    *out = NULL;
+    if (list == NULL || list[0] == '\0')
+        return true;
+    const char **names = arena_alloc(builder->arena, (strlen(list) + 1) * sizeof *names);
+    for (const char *at = list; at != NULL;) {
+        const char *comma = strchr(at, ',');
+        const char *name = trim(builder->arena, at, comma != NULL ? (size_t)(comma - at) : strlen(at));
+        int found = load_find_column(builder->schema->columns, builder->schema->column_count, name);
+        if (found < 0)
+            found = find_renamed(builder, name);
+        if (found < 0)
+            return error_set(err, ERROR_CONFIG, "%s names column \"%s\", which the table's files do not have",
+                             attribute, name);
+        names[(*count)++] = builder->schema->columns[found].name;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    *out = names;
+    return true;
+}
+
+/* A file without a column of the key cannot say which rows it changes. CSV files of unknown columns are checked when they
+ * are opened. */
+static bool check_key_columns(const struct builder *builder, struct error *err) {
+    const struct load_schema *schema = builder->schema;
+    for (size_t p = 0; p < schema->part_count; p++)
+        for (size_t k = 0; k < schema->key_count; k++) {
+            int column = load_find_column(schema->columns, schema->column_count, schema->key[k]);
+            const struct load_field *field = &schema->parts[p].fields[column];
+            if (field->column < 0 && field->initial == NULL)
+                return error_set(err, ERROR_DATA, "%s%s has no column \"%s\", which belongs to the table's key",
+                                 builder->input->format->folder, schema->parts[p].files[0].name, schema->key[k]);
+        }
+    return true;
+}
+
+static bool check_names(const struct load_schema *schema, struct error *err) {
+    static const char *const reserved[] = {"Op", "_op", "_seq", "_unchanged"};
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const char *name = schema->columns[i].name;
+        for (size_t r = 0; r < sizeof reserved / sizeof reserved[0]; r++)
+            if (strcasecmp(name, reserved[r]) == 0)
+                return error_set(err, ERROR_DATA, "column \"%s\": sluice uses this name itself in the lake", name);
+        if (load_find_column(schema->columns + i + 1, schema->column_count - i - 1, name) >= 0)
+            return error_set(err, ERROR_DATA,
+                             "two columns are named \"%s\", but for upper and lower case, which lake readers "
+                             "do not tell apart",
+                             name);
+    }
+    return true;
+}
+
+bool load_schema_make(struct arena *arena, const struct load_schema_input *input, struct load_schema *out,
+                      struct error *err) {
+    *out = (struct load_schema){0};
+    struct builder builder = {.arena = arena, .input = input, .schema = out};
+    bool ok = input->schemas != NULL ? make_captured(&builder, err) : make_surveyed(&builder, err);
+    return ok && check_names(out, err) &&
+           resolve_names(&builder, input->row->primary_key, "PrimaryKey", &out->key, &out->key_count, err) &&
+           resolve_names(&builder, input->row->partition_key, "PartitionKey", &out->partition, &out->partition_count,
+                         err) &&
+           check_key_columns(&builder, err);
+}

@@ -1,0 +1,23 @@
+/* Tables whose types nobody recorded (AWS DMS wrote the files): which columns the files have, and what types hold their
+ * values (DESIGN §3).
+ *
+ * A column's type is what the lake has, what was kept and what the config declares, in so far as one widens to the other;
+ * else it is inferred: from all values of the full load, or of the change files when the full load does not have the column. */
+#ifndef SLUICE_TASK_LOAD_SURVEY_H
+#define SLUICE_TASK_LOAD_SURVEY_H
+
+#include "task/load_schema.h"
+
+struct load_survey {
+    const struct column *columns; /* the lake's, then new ones in the order in which the files bring them; lake types */
+    size_t column_count;
+    const struct load_parquet *
+        *parquet;                /* per file of the plan, full load first; NULL: CSV. Equal ones are one pointer */
+    const char *const *expected; /* columns of a file without header: the declared ones; NULL: none declared */
+    size_t expected_count;
+};
+
+bool load_survey_make(struct arena *arena, const struct load_schema_input *input, struct load_survey *out,
+                      struct error *err);
+
+#endif

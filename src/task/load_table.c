@@ -1,0 +1,302 @@
+/* One table's run:
+ *
+ *   row, listing    load_plan_make: what is due
+ *   lake_open       finishes a crashed commit; its watermark says whether the row's bookkeeping is behind (load_row.c)
+ *   row             the run is in flight                                        fault point load.run_recorded
+ *   staging         columns, scans, the last change of each key                 fault point load.staged
+ *   lake_load       the commit, with the watermark; or CONFLICT: plan again     fault point load.committed
+ *   row, history    the watermark                                               fault point load.done */
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "task/load_reduce.h"
+#include "task/load_scan.h"
+#include "task/load_table.h"
+
+enum {
+    LOAD_ATTEMPTS = 6,       /* CONFLICT and RETRY */
+    LOAD_WIDENINGS = 8,      /* each reads the files once more */
+    LOAD_FIRST_PAUSE_MS = 50 /* doubled with each attempt */
+};
+
+/* --- an attempt --------------------------------------------------------------------------------------------------------- */
+
+static void run_init(struct load_run *run, struct load_pass *pass, struct engine_connection *connection,
+                     struct load_job *job) {
+    *run = (struct load_run){.pass = pass, .job = job, .connection = connection, .started_us = clock_now_us()};
+    run->captured = discover_cut_find(&pass->cut, job->schema, job->table);
+    run_make_id(run->run_id);
+    arena_init(&run->arena);
+}
+
+/* Forgets everything that an attempt found out. */
+static void end_attempt(struct load_run *run) {
+    lake_close(run->lake);
+    run->lake = NULL;
+    run->have_schema = false;
+    if (run->row_known)
+        controller_row_deinit(&run->row);
+    run->row_known = false;
+    arena_reset(&run->arena);
+}
+
+static void run_deinit(struct load_run *run) {
+    end_attempt(run);
+    json_decref(run->types);
+    arena_deinit(&run->arena);
+}
+
+static bool make_plan(struct load_run *run, struct error *err) {
+    return load_row_read(run, err) &&
+           raw_list_files(run->pass->raw, &run->arena, run->job->schema, run->job->table, &run->raw_files, err) &&
+           load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err);
+}
+
+static bool open_lake(struct load_run *run, struct error *err) {
+    const char *folder = config_table_folder(run->pass->config, &run->arena, run->job->schema, run->job->table);
+    lake_close(run->lake);
+    run->lake = NULL;
+    return lake_open(run->pass->format, &run->pass->lake, folder, &run->lake, err);
+}
+
+/* Changes alone do not make a table that was loaded before and is gone. */
+static bool check_lake_exists(const struct load_run *run, struct error *err) {
+    const char *applied = controller_last_file_name(&run->row);
+    bool from_start = run->plan.full_load_count > 0 || applied[0] == '\0' || strcmp(applied, "0") == 0;
+    if (run->lake->version.number > 0 || run->row.last_run_id == NULL || from_start)
+        return true;
+    return error_set(err, ERROR_OUTSIDE,
+                     "the lake table %s%s is gone, and only changes are due: load it again with sluice tables set "
+                     "--last-full-load-date \"%s\" --last-incremental-file 0",
+                     run->pass->lake.store->location, run->lake->folder, CONTROLLER_DATE_NEVER);
+}
+
+/* --- staging -------------------------------------------------------------------------------------------------------------- */
+
+/* The versions that capture had recorded at the cut. */
+static bool read_schemas(struct load_run *run, struct error *err) {
+    struct checkpoint_schema *schemas;
+    size_t count;
+    if (!checkpoint_list_schemas(run->pass->state, &run->arena, run->pass->config->task, run->job->schema,
+                                 run->job->table, &schemas, &count, err))
+        return false;
+    while (count > 0 && schemas[count - 1].table->version > run->captured->version)
+        count--;
+    if (count == 0)
+        return error_set(err, ERROR_DATA, "capture recorded no columns of the table");
+    run->input.schemas = schemas;
+    run->input.schema_count = count;
+    run->input.full_load_version = run->captured->full_load_version;
+    return true;
+}
+
+static bool make_schema(struct load_run *run, struct error *err) {
+    const struct config *config = run->pass->config;
+    const char *folder = arena_printf(&run->arena, "%s/%s/", run->job->schema, run->job->table);
+    run->format = load_format_of(config, run->pass->raw, folder, run->captured != NULL);
+    run->input = (struct load_schema_input){.config = config_find_table(config, run->job->schema, run->job->table),
+                                            .row = &run->row,
+                                            .types = run->types != NULL ? run->types : run->row.types,
+                                            .plan = &run->plan,
+                                            .format = &run->format,
+                                            .lake = &run->lake->version,
+                                            .connection = run->connection};
+    if (run->captured != NULL && !read_schemas(run, err))
+        return false;
+    run->have_schema = load_schema_make(&run->arena, &run->input, &run->schema, err);
+    return run->have_schema;
+}
+
+static struct lake_load lake_load_of(const struct load_run *run, const char *full_load_sql,
+                                     const struct load_changes *changes) {
+    const struct load_schema *schema = &run->schema;
+    const struct discover_cut *cut = &run->pass->cut;
+    return (struct lake_load){
+        .columns = schema->columns,
+        .column_count = schema->column_count,
+        .key = schema->key,
+        .key_count = schema->key_count,
+        .partition = schema->partition,
+        .partition_count = schema->partition_count,
+        .full_load_sql = full_load_sql,
+        .changes = changes->table,
+        .has_unchanged = changes->has_unchanged,
+        .watermark = {.last_full_load_date = run->plan.last_full_load_date,
+                      .last_incremental_file = run->plan.last_incremental_file,
+                      .run_id = run->run_id,
+                      .source_position = run->captured != NULL ? cut->source_position : NULL,
+                      .source_time = run->captured != NULL ? cut->source_time : NULL},
+    };
+}
+
+/* Reads the files into the engine and commits. */
+static bool stage_and_commit(struct load_run *run, const struct load_scan *scan, struct error *err) {
+    struct load_changes changes = {0};
+    struct lake_result result;
+    struct buf sql;
+    uint64_t full_load_rows = 0;
+    bool ok = false;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    if (run->plan.change_count > 0 && !load_reduce(run->connection, &run->schema, scan, &changes, err))
+        goto done;
+    if (run->plan.full_load_count > 0)
+        load_scan_full_load_sql(scan, &sql);
+    if (!fault_point("load.staged", err))
+        goto done;
+    struct lake_load load = lake_load_of(run, run->plan.full_load_count > 0 ? sql.data : NULL, &changes);
+    if (!lake_load(run->lake, run->connection, &load, &result, err))
+        goto done;
+    run->committed = true;
+    ok = load_scan_count_full_load(scan, run->connection, &full_load_rows, err);
+    run->rows = (int64_t)(full_load_rows + changes.rows);
+    run->files = (int64_t)load_plan_file_count(&run->plan);
+done:
+    buf_deinit(&sql);
+    load_reduce_drop(run->connection);
+    return ok;
+}
+
+static bool load_table(struct load_run *run, struct error *err) {
+    struct load_scan *scan = NULL;
+    if (!make_schema(run, err) ||
+        !load_scan_open(run->pass->lake.engine, &run->format, &run->schema, &run->pass->rows_read, &scan, err))
+        return false;
+    bool ok = stage_and_commit(run, scan, err);
+    load_scan_close(scan);
+    return ok;
+}
+
+/* --- the run -------------------------------------------------------------------------------------------------------------- */
+
+/* Brings row and lake together, and says in the plan what is due then. */
+static bool reconcile(struct load_run *run, struct error *err) {
+    bool taken;
+    if (!open_lake(run, err) || !load_row_take_over(run, &taken, err))
+        return false;
+    if (taken && !load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err))
+        return false;
+    return true;
+}
+
+static bool attempt(struct load_run *run, struct error *err) {
+    if (!make_plan(run, err))
+        return false;
+    if (run->plan.state == LOAD_PLAN_WAITING) {
+        log_debug("%s.%s waits: %s", run->job->schema, run->job->table, run->plan.reason);
+        run->job->outcome = LOAD_WAITING;
+        return true;
+    }
+    if (run->plan.state == LOAD_PLAN_NOTHING && run->row.run_id == NULL && !run->committed)
+        return true;
+    if (!fault_point("load.planned", err) || !reconcile(run, err))
+        return false;
+    if (run->committed) /* by an attempt that could not do its bookkeeping */
+        return true;
+    if (run->plan.state != LOAD_PLAN_DUE)
+        return run->row.run_id == NULL || load_row_clear_run(run, err);
+    if (run->plan.skips_applied_changes)
+        log_warning(
+            "%s.%s: the full load replaces the table; changes up to %s are not applied again: sluice tables set "
+            "--last-incremental-file 0 applies them",
+            run->job->schema, run->job->table, controller_last_file_name(&run->row));
+    return check_lake_exists(run, err) && load_row_record_run(run, err) && fault_point("load.run_recorded", err) &&
+           load_table(run, err) && fault_point("load.committed", err) && load_row_finish(run, err) &&
+           fault_point("load.done", err);
+}
+
+/* A value did not fit into the type that was inferred, kept or declared: wider types may hold all of them. */
+static bool widen(struct load_run *run, const struct error *why) {
+    json_t *types;
+    struct error err;
+    if (why->kind != ERROR_DATA || run->captured != NULL || !run->have_schema || run->committed ||
+        !load_schema_widen(&run->input, &run->schema, &types, &err) || types == NULL)
+        return false;
+    json_decref(run->types);
+    run->types = types;
+    log_info("%s.%s: wider column types, because %s", run->job->schema, run->job->table, why->message);
+    return true;
+}
+
+static bool try_again(struct load_run *run, const struct error *why, int *attempts, int *widenings) {
+    if (*widenings < LOAD_WIDENINGS && widen(run, why)) {
+        (*widenings)++;
+        return true;
+    }
+    if ((why->kind != ERROR_CONFLICT && why->kind != ERROR_RETRY) || *attempts >= LOAD_ATTEMPTS - 1)
+        return false;
+    log_debug("%s.%s: again: %s", run->job->schema, run->job->table, why->message);
+    return cancel_sleep_ms((long)LOAD_FIRST_PAUSE_MS << (*attempts)++);
+}
+
+/* Capture replaced the full load after the pass read its checkpoints: the next pass sees the new one. */
+static bool capture_moved_on(struct load_run *run, const struct error *why) {
+    const struct checkpoint_table *was = run->captured;
+    struct discover_cut cut;
+    struct error err;
+    if (why->kind != ERROR_OUTSIDE || was == NULL ||
+        !discover_cut_read(run->pass->state, &run->arena, run->pass->config->task, &cut, &err))
+        return false;
+    const struct checkpoint_table *is = discover_cut_find(&cut, was->schema, was->name);
+    bool moved = is == NULL || is->full_load != was->full_load || is->load_first != was->load_first;
+    discover_cut_deinit(&cut);
+    return moved;
+}
+
+static void fail(struct load_run *run, const struct error *why) {
+    struct load_job *job = run->job;
+    if (why->kind == ERROR_CANCELLED)
+        return;
+    if (capture_moved_on(run, why)) {
+        log_debug("%s.%s waits: capture replaced its full load: %s", job->schema, job->table, why->message);
+        job->outcome = LOAD_WAITING;
+        return;
+    }
+    log_error("loading %s.%s: %s", job->schema, job->table, why->message);
+    job->outcome = LOAD_FAILED;
+    load_row_fail(run, why);
+}
+
+static void succeed(struct load_run *run) {
+    struct load_job *job = run->job;
+    if (!run->committed)
+        return;
+    job->outcome = LOAD_LOADED;
+    job->rows = run->rows;
+    job->files = run->files;
+    log_info("loaded %s.%s: %lld rows from %lld files in %.1f s", job->schema, job->table, (long long)run->rows,
+             (long long)run->files, (double)(clock_now_us() - run->started_us) / 1e6);
+}
+
+void load_table_run(struct load_pass *pass, struct engine_connection *connection, struct load_job *job) {
+    struct load_run run;
+    struct error err = job->error;
+    int attempts = 0, widenings = 0;
+    run_init(&run, pass, connection, job);
+    bool ok = false;
+    if (!job->failed_to_look) {
+        while (!(ok = attempt(&run, &err)) && try_again(&run, &err, &attempts, &widenings))
+            end_attempt(&run);
+    }
+    if (ok)
+        succeed(&run);
+    else
+        fail(&run, &err);
+    run_deinit(&run);
+}
+
+void load_table_look(struct load_pass *pass, struct load_job *job) {
+    struct load_run run;
+    run_init(&run, pass, NULL, job);
+    job->failed_to_look = !make_plan(&run, &job->error);
+    if (job->failed_to_look) {
+        job->due = true;
+    } else {
+        job->due = run.plan.state == LOAD_PLAN_DUE || (run.plan.state == LOAD_PLAN_NOTHING && run.row.run_id != NULL);
+        job->size_bytes = run.plan.size_bytes;
+        job->outcome = run.plan.state == LOAD_PLAN_WAITING ? LOAD_WAITING : LOAD_NOTHING;
+    }
+    run_deinit(&run);
+}
