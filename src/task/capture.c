@@ -72,7 +72,7 @@ static bool open_settings(struct capture *capture, struct error *err) {
     return ok;
 }
 
-static bool open_capture(struct capture *capture, struct error *err) {
+bool capture_open(struct capture *capture, struct error *err) {
     char owner[RUN_ID_BYTES];
     run_make_id(owner);
     arena_init(&capture->arena);
@@ -83,7 +83,7 @@ static bool open_capture(struct capture *capture, struct error *err) {
            ((capture->row.owner = arena_strdup(&capture->arena, owner)), true);
 }
 
-static void close_capture(struct capture *capture) {
+void capture_close(struct capture *capture) {
     capture_transaction_deinit(capture);
     size_t count = 0;
     struct source_table *const *all = source_tables_all(capture->tables, &count);
@@ -242,7 +242,7 @@ bool capture_run(const struct config *config, const struct capture_options *opti
         .full_load_only = options->full_load_only,
         .until_current = options->until_current,
     };
-    bool ok = open_capture(&capture, err);
+    bool ok = capture_open(&capture, err);
     if (ok) {
         ok = capture_loop(&capture, err);
         /* Also after an error: what was read whole is kept, the log may not have it any more next time. */
@@ -251,6 +251,6 @@ bool capture_run(const struct config *config, const struct capture_options *opti
             ok = capture_commit(&capture, ok ? err : &ignored) && ok;
         capture_commit_state(&capture, ok ? "stopped" : "failed", ok ? NULL : err->message, &ignored);
     }
-    close_capture(&capture);
+    capture_close(&capture);
     return ok || error_prefix(err, "capture of task %s", config->task);
 }

@@ -151,8 +151,32 @@ static bool read_values(FILE *file, struct arena *arena, struct value *values, s
     return true;
 }
 
+/* The rows of a prepared transaction are always sent by the source; when it commits it shows whether the table's full load
+ * saw them. Asked once per run of rows of one table. */
+struct replay {
+    struct capture *capture;
+    FILE *file;
+    const char *position;
+    struct capture_table *table;
+    bool table_has_them;
+};
+
+static bool is_in_full_load(struct replay *replay, struct capture_table *table, bool *out, struct error *err) {
+    if (replay->table != table) {
+        const char *full_load = table->source->skip_until;
+        replay->table_has_them = false;
+        if (full_load != NULL && !source_position_reached(replay->capture->source, full_load, replay->position,
+                                                          &replay->table_has_them, err))
+            return false;
+        replay->table = table;
+    }
+    *out = replay->table_has_them;
+    return true;
+}
+
 /* One record into its table; *end at the end of the file. */
-static bool replay_record(struct capture *capture, FILE *file, struct arena *arena, bool *end, struct error *err) {
+static bool replay_record(struct replay *replay, struct arena *arena, bool *end, struct error *err) {
+    FILE *file = replay->file;
     struct record_head head;
     *end = fread(&head, sizeof head, 1, file) != 1;
     if (*end)
@@ -162,15 +186,20 @@ static bool replay_record(struct capture *capture, FILE *file, struct arena *are
     if (!read_values(file, arena, values, head.column_count) ||
         (old != NULL && !read_values(file, arena, old, head.column_count)))
         return error_set(err, ERROR_INTERNAL, "the temporary file is cut off");
-    if (head.table->source->stopped)
+    bool loaded;
+    if (!is_in_full_load(replay, head.table, &loaded, err))
+        return false;
+    if (loaded || head.table->source->stopped)
         return true;
     /* A prepared transaction holds the server's metadata locks: no DDL can come between it and its commit. */
     if (head.table->source->current->column_count != head.column_count)
-        return capture_table_stop(capture, head.table, "its columns changed below a prepared transaction", err);
-    return capture_transaction_write(capture, head.table, (enum change_op)head.op, values, old, err);
+        return capture_table_stop(replay->capture, head.table, "its columns changed below a prepared transaction", err);
+    return capture_transaction_write(replay->capture, head.table, (enum change_op)head.op, values, old, err);
 }
 
-bool capture_prepared_replay(struct capture *capture, struct capture_prepared *prepared, struct error *err) {
+bool capture_prepared_replay(struct capture *capture, struct capture_prepared *prepared, const char *position,
+                             struct error *err) {
+    struct replay replay = {.capture = capture, .file = prepared->file, .position = position};
     if (prepared->file == NULL)
         return true;
     if (fflush(prepared->file) != 0 || fseek(prepared->file, 0, SEEK_SET) != 0)
@@ -180,7 +209,7 @@ bool capture_prepared_replay(struct capture *capture, struct capture_prepared *p
     bool ok = true;
     for (bool end = false; ok && !end;) {
         arena_reset(&arena);
-        ok = replay_record(capture, prepared->file, &arena, &end, err);
+        ok = replay_record(&replay, &arena, &end, err);
     }
     arena_deinit(&arena);
     return ok || error_prefix(err, "prepared transaction %s", prepared->name);

@@ -12,7 +12,7 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     struct capture_table *table = mem_zalloc(sizeof *table);
     arena_init(&table->arena);
     table->source = source;
-    table->folder = mem_printf("%s/%s/", source->schema, source->name);
+    table->folder = raw_table_folder(&table->arena, source->schema, source->name);
     table->row.schema = source->schema;
     table->row.name = source->name;
     table->row.next_column_id = 1;
@@ -30,7 +30,6 @@ void capture_table_free(struct capture_table *table) {
     mem_free(table->new_versions);
     state_item_deinit(&table->row.item);
     arena_deinit(&table->arena);
-    mem_free(table->folder);
     mem_free(table);
 }
 

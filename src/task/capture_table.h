@@ -34,7 +34,7 @@ struct capture_output {
 /* One table of the task. */
 struct capture_table {
     struct source_table *source; /* names, current version; source->user points back */
-    char *folder;                /* "<schema>/<table>/" */
+    const char *folder;          /* in the raw zone, with '/' at its end */
     struct arena arena;          /* lives as long as the table: versions, names */
     struct checkpoint_table row; /* as committed, and what the next commit will write; strings in the arena */
     bool row_changed;            /* the next commit writes the row */
@@ -101,6 +101,13 @@ struct capture {
     struct capture_prepared *prepared;  /* list of those that wait */
 };
 
+/* --- capture.c */
+
+/* Everything but the source: stores, state, settings, what the state knows. `capture` has its config and options set, and
+ * is zero otherwise. capture_close also after a failure; it closes the source too. */
+bool capture_open(struct capture *capture, struct error *err);
+void capture_close(struct capture *capture);
+
 /* --- capture_table.c: tables and their outputs */
 
 /* The capture's table behind a source table; made when it is new. */
@@ -160,8 +167,10 @@ bool capture_prepared_add(struct capture *capture, struct capture_prepared *prep
 long capture_prepared_size(const struct capture_prepared *prepared);
 bool capture_prepared_truncate(struct capture_prepared *prepared, long size_bytes, struct error *err);
 struct capture_prepared *capture_prepared_find(struct capture *capture, const char *name); /* NULL: none */
-/* Writes its rows into their tables' files, in order, as part of the current transaction. */
-bool capture_prepared_replay(struct capture *capture, struct capture_prepared *prepared, struct error *err);
+/* Writes its rows into their tables' files, in order, as part of the current transaction, which ends at `position`: a table
+ * whose full load is not before that has them already. */
+bool capture_prepared_replay(struct capture *capture, struct capture_prepared *prepared, const char *position,
+                             struct error *err);
 void capture_prepared_remove(struct capture *capture, struct capture_prepared *prepared);
 /* Where reading has to start again because of those that wait; NULL when none does. */
 const char *capture_prepared_oldest_position(const struct capture *capture);

@@ -159,7 +159,7 @@ static bool decide_prepared(struct capture *capture, const struct source_event *
     if (prepared != NULL && !applied && event->kind == SOURCE_COMMIT_PREPARED) {
         capture->in_transaction = true;
         clock_format_sql(event->time_us, true, capture->commit_time_text);
-        ok = capture_prepared_replay(capture, prepared, err);
+        ok = capture_prepared_replay(capture, prepared, event->position, err);
         if (ok)
             end_transaction(capture);
     }
