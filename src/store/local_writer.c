@@ -58,23 +58,16 @@ static bool open_in_folder(struct local_writer *writer, const char *folder, bool
     return writer->fd >= 0;
 }
 
-/* Right after a failed open. ext4 says EPERM when the folder is removed between finding it and creating the file in it. */
-static bool folder_is_missing(const char *folder) {
-    int code = errno;
-    bool missing = code == ENOENT || (code == EPERM && access(folder, F_OK) != 0 && errno == ENOENT);
-    errno = code;
-    return missing;
-}
-
 /* In the object's folder, or while that does not exist in the nearest one above: an empty folder would look like an empty
- * table. The filesystem is the same, so the file can be linked there later. */
+ * table. The filesystem is the same, so the file can be linked there later. ext4 says EPERM of a folder that is removed between
+ * finding it and creating the file in it. */
 static bool open_file(struct local_writer *writer, const struct local_store *store) {
     char *folder = mem_strdup(writer->path);
     bool ok;
     do {
         folder[folder_length_of(folder)] = '\0';
         ok = open_in_folder(writer, folder, store->unnamed_files);
-    } while (!ok && folder_is_missing(folder) && strlen(folder) > strlen(store->path));
+    } while (!ok && (errno == ENOENT || errno == EPERM) && strlen(folder) > strlen(store->path));
     int code = errno;
     mem_free(folder);
     errno = code;
