@@ -1,0 +1,188 @@
+/* `sluice check`: preflight of everything that the config names, each failure with what mends it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/lake_access.h"
+#include "base/clock.h"
+#include "config/schedule.h"
+#include "engine/engine.h"
+
+#include "source/source.h"
+#include "state/state.h"
+#include "store/store.h"
+
+struct check {
+    const struct config *config;
+    size_t warnings, failures;
+    bool config_is_wrong; /* a failure whose cause is in sluice.yaml */
+};
+
+static void print_line(struct check *check, enum check_result result, const char *subject, const char *text,
+                       const char *mend) {
+    static const char *const names[] = {[CHECK_OK] = "OK  ", [CHECK_WARNING] = "WARN", [CHECK_FAILED] = "FAIL"};
+    check->warnings += result == CHECK_WARNING;
+    check->failures += result == CHECK_FAILED;
+    printf("%s  %s: %s\n", names[result], subject, text);
+    if (mend != NULL && result != CHECK_OK)
+        printf("      mend: %s\n", mend);
+}
+
+static void print_failure(struct check *check, const char *subject, const struct error *err) {
+    check->config_is_wrong = check->config_is_wrong || err->kind == ERROR_CONFIG;
+    print_line(check, CHECK_FAILED, subject, err->message, NULL);
+}
+
+/* --- stores: an object is written and never published, so that nobody ever sees it ------------------------------------------ */
+
+static bool try_store(const char *location, struct error *err) {
+    struct store *store = NULL;
+    struct store_writer *writer = NULL;
+    struct store_list list;
+    struct arena arena;
+    arena_init(&arena);
+    bool ok = store_open(location, &store, err) && store_list(store, &arena, "", false, &list, err) &&
+              store_writer_open(store, "check", &writer, err) && store_write(writer, "x", 1, err);
+    store_writer_close(writer);
+    store_close(store);
+    arena_deinit(&arena);
+    return ok;
+}
+
+static void check_store(struct check *check, const char *subject, const char *location) {
+    struct error err = {0};
+    if (try_store(location, &err))
+        print_line(check, CHECK_OK, subject, location, NULL);
+    else
+        print_failure(check, subject, &err);
+}
+
+/* --- state -------------------------------------------------------------------------------------------------------------------- */
+
+static bool try_state(const struct config *config, struct error *err) {
+    struct state *state;
+    if (!state_open(config->state, &state, err))
+        return false;
+    json_t *mark = json_object();
+    const struct state_write put = {"check", config->task, STATE_VERSION_ANY, mark};
+    const struct state_write remove = {"check", config->task, STATE_VERSION_ANY, NULL};
+    bool ok = state_commit(state, &put, 1, err) && state_commit(state, &remove, 1, err);
+    json_decref(mark);
+    state_close(state);
+    return ok;
+}
+
+static void check_state(struct check *check) {
+    struct error err = {0};
+    if (try_state(check->config, &err))
+        print_line(check, CHECK_OK, "state", check->config->state, NULL);
+    else
+        print_failure(check, "state", &err);
+}
+
+/* --- lake format and engine ----------------------------------------------------------------------------------------------------- */
+
+static void check_format(struct check *check) {
+    struct error err = {0};
+    if (lake_access_format(check->config->lake.format, &err) != NULL)
+        print_line(check, CHECK_OK, "lake.format", check->config->lake.format, NULL);
+    else
+        print_failure(check, "lake.format", &err);
+}
+
+static void check_engine(struct check *check) {
+    struct error err = {0};
+    struct engine *engine = NULL;
+    struct engine_options options = {
+        .memory_limit_bytes = check->config->memory_limit_bytes,
+        .threads = (unsigned)check->config->threads,
+        .temp_folder = check->config->temp_folder,
+    };
+    if (engine_open(&options, &engine, &err))
+        print_line(check, CHECK_OK, "engine", "DuckDB starts", NULL);
+    else
+        print_failure(check, "engine", &err);
+    engine_close(engine);
+}
+
+/* --- schedules: config_load has read them; what they mean is worth a look --------------------------------------------------------- */
+
+static void check_schedule(struct check *check, const char *subject, const char *text) {
+    struct schedule schedule;
+    struct error err = {0};
+    int64_t next_us;
+    char next[CLOCK_TEXT_BYTES], line[512];
+    if (text == NULL)
+        return;
+    if (!schedule_parse(text, &schedule, &err)) {
+        print_failure(check, subject, &err);
+    } else if (schedule.kind == SCHEDULE_CONTINUOUS) {
+        print_line(check, CHECK_OK, subject, text, NULL);
+    } else if (schedule_next(&schedule, clock_now_us(), &next_us)) {
+        clock_format_sql(next_us, false, next);
+        snprintf(line, sizeof line, "%s, next at %s UTC", text, next);
+        print_line(check, CHECK_OK, subject, line, NULL);
+    } else {
+        snprintf(line, sizeof line, "%s never comes", text);
+        print_line(check, CHECK_WARNING, subject, line, "change the schedule in sluice.yaml");
+    }
+}
+
+/* --- source ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool ask_source(struct check *check, struct check_report *report, struct error *err) {
+    struct source *source = NULL;
+    bool ok = source_open(check->config, &source, err) && source_check(source, report, err);
+    source_close(source);
+    return ok;
+}
+
+static void check_source(struct check *check) {
+    struct arena arena;
+    struct error err = {0};
+    if (strcmp(check->config->source.engine, "dms") == 0) {
+        print_line(check, CHECK_OK, "source", "AWS DMS writes the raw files", NULL);
+        return;
+    }
+    arena_init(&arena);
+    struct check_report report = {.arena = &arena};
+    bool asked = ask_source(check, &report, &err);
+    for (size_t i = 0; i < report.count; i++)
+        print_line(check, report.lines[i].result, report.lines[i].subject, report.lines[i].text, report.lines[i].mend);
+    if (!asked)
+        print_failure(check, "source", &err);
+    arena_deinit(&arena);
+}
+
+static bool run_check(struct command_call *call, struct error *err) {
+    const struct config *config = call->config;
+    struct check check = {.config = config};
+    (void)err;
+    print_line(&check, CHECK_OK, "config", config->path, NULL);
+    check_source(&check);
+    check_store(&check, "raw", config->raw.location);
+    check_store(&check, "lake", config->lake.location);
+    check_format(&check);
+    check_state(&check);
+    check_engine(&check);
+    check_schedule(&check, "schedule.load", config->schedule.load);
+    if (check.failures == 0 && check.warnings == 0)
+        printf("all is well\n");
+    else
+        printf("%zu to mend, %zu to know\n", check.failures, check.warnings);
+    if (check.failures > 0)
+        call->exit_code = error_exit_code(check.config_is_wrong ? ERROR_CONFIG : ERROR_OUTSIDE);
+    return true;
+}
+
+const struct command command_check = {
+    .name = "check",
+    .summary = "tries everything that sluice.yaml names; each failure with what mends it",
+    .help = "Connects to the source and looks at its settings and the user's grants; writes to the raw zone, the lake "
+            "and the "
+            "state (and leaves nothing there); starts the engine. Each line is OK, WARN or FAIL, with the statement "
+            "that mends "
+            "it. Exit code 0 when nothing failed, 2 when sluice.yaml is wrong, 4 when something outside is.",
+    .needs_config = true,
+    .run = run_check,
+};

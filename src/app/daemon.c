@@ -1,0 +1,231 @@
+#include "app/daemon.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/schedule.h"
+#include "state/checkpoint.h"
+#include "task/capture.h"
+#include "task/load.h"
+
+enum {
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_MAX_MS = 60 * 1000,
+    HEALTHY_MS = 60 * 1000, /* who ran for so long starts with the first back-off again */
+    POLL_MS = 200,          /* continuous: how soon a load sees a capture commit */
+    IDLE_PASS_MS = 5000,    /* continuous: what has no commit (files of AWS DMS, an activated table) is seen so soon */
+    SLEEP_MAX_MS = 10 * 1000, /* the wall clock may be set while we wait for a time */
+};
+
+struct daemon {
+    const struct config *config;
+    struct {
+        pthread_mutex_t mutex;
+        struct error first; /* the error that ended everything; NONE: a stop was asked for */
+    } end;                  /* guarded by its mutex */
+};
+
+/* Ends both loops; the first who says why is believed. */
+static void end_with(struct daemon *daemon, const struct error *err) {
+    pthread_mutex_lock(&daemon->end.mutex);
+    if (daemon->end.first.kind == ERROR_NONE && err->kind != ERROR_CANCELLED)
+        daemon->end.first = *err;
+    pthread_mutex_unlock(&daemon->end.mutex);
+    cancel_request();
+}
+
+/* --- back-off: an error that goes on is logged once ----------------------------------------------------------------------- */
+
+struct backoff {
+    long wait_ms; /* 0: the last attempt went well */
+    char last_message[sizeof((struct error *)0)->message];
+};
+
+static void backoff_reset(struct backoff *backoff) {
+    if (backoff->wait_ms > 0)
+        log_info("works again after: %s", backoff->last_message);
+    backoff->wait_ms = 0;
+    backoff->last_message[0] = '\0';
+}
+
+static void backoff_note(struct backoff *backoff, const struct error *err) {
+    backoff->wait_ms = backoff->wait_ms == 0 ? BACKOFF_FIRST_MS : backoff->wait_ms * 2;
+    if (backoff->wait_ms > BACKOFF_MAX_MS)
+        backoff->wait_ms = BACKOFF_MAX_MS;
+    if (strcmp(backoff->last_message, err->message) == 0)
+        log_debug("still: %s", err->message);
+    else
+        log_error("%s; it is tried again until it works", err->message);
+    memcpy(backoff->last_message, err->message, sizeof backoff->last_message);
+}
+
+static bool may_pass(const struct error *err) { return err->kind == ERROR_RETRY || err->kind == ERROR_OUTSIDE; }
+
+/* --- capture ---------------------------------------------------------------------------------------------------------------- */
+
+static void *capture_thread(void *argument) {
+    struct daemon *daemon = argument;
+    const struct capture_options options = {0};
+    struct backoff backoff = {0};
+    struct error err;
+    while (!cancel_requested()) {
+        int64_t started_ms = clock_monotonic_ms();
+        err = (struct error){0};
+        if (capture_run(daemon->config, &options, &err) || cancel_requested())
+            break;
+        if (!may_pass(&err)) {
+            end_with(daemon, &err);
+            break;
+        }
+        if (clock_monotonic_ms() - started_ms > HEALTHY_MS)
+            backoff = (struct backoff){0};
+        backoff_note(&backoff, &err);
+        cancel_sleep_ms(backoff.wait_ms);
+    }
+    return NULL;
+}
+
+/* --- load ------------------------------------------------------------------------------------------------------------------- */
+
+/* The number of the task's last capture commit; 0 when there is none. */
+static bool read_commits(struct state *state, const char *task, int64_t *commits, struct error *err) {
+    struct checkpoint_task row;
+    struct state_item item = {0};
+    struct arena arena;
+    bool found;
+    arena_init(&arena);
+    bool ok = checkpoint_get_task(state, &arena, task, &row, &item, &found, err);
+    *commits = ok && found ? row.commits : 0;
+    state_item_deinit(&item);
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* Continuous: until capture committed something after `seen`, or it is time for a look without. */
+static bool wait_for_commit(struct state *state, const char *task, int64_t seen, struct error *err) {
+    int64_t until_ms = clock_monotonic_ms() + IDLE_PASS_MS;
+    while (clock_monotonic_ms() < until_ms) {
+        int64_t commits;
+        if (!read_commits(state, task, &commits, err))
+            return false;
+        if (commits != seen)
+            return true;
+        if (!cancel_sleep_ms(POLL_MS))
+            return cancel_check(err);
+    }
+    return true;
+}
+
+static bool wait_until(int64_t time_us, struct error *err) {
+    for (int64_t left_us; (left_us = time_us - clock_now_us()) > 0;) {
+        int64_t left_ms = left_us / 1000 + 1;
+        if (!cancel_sleep_ms((long)(left_ms < SLEEP_MAX_MS ? left_ms : SLEEP_MAX_MS)))
+            return cancel_check(err);
+    }
+    return true;
+}
+
+static bool load_pass(const struct config *config, struct error *err) {
+    const struct load_options options = {0};
+    struct load_summary summary = {0};
+    if (!load_run(config, &options, &summary, err))
+        return false;
+    if (summary.loaded > 0)
+        log_info("loaded %zu table%s: %lld rows from %lld files", summary.loaded, summary.loaded == 1 ? "" : "s",
+                 (long long)summary.rows, (long long)summary.files);
+    return true;
+}
+
+struct load_loop {
+    const struct config *config;
+    struct schedule schedule;
+    struct state *state; /* NULL: not open */
+    bool started;        /* continuous: the first pass was made */
+    int64_t seen;        /* capture commits that the last pass could see */
+};
+
+static bool wait_for_turn(struct load_loop *loop, struct error *err) {
+    int64_t next_us;
+    if (loop->schedule.kind != SCHEDULE_CONTINUOUS) {
+        if (schedule_next(&loop->schedule, clock_now_us(), &next_us))
+            return wait_until(next_us, err);
+        return error_set(err, ERROR_CONFIG, "schedule.load: \"%s\" never comes again", loop->config->schedule.load);
+    }
+    if (loop->state == NULL && !state_open(loop->config->state, &loop->state, err))
+        return false;
+    if (loop->started && !wait_for_commit(loop->state, loop->config->task, loop->seen, err))
+        return false;
+    loop->started = true;
+    return read_commits(loop->state, loop->config->task, &loop->seen, err);
+}
+
+static void load_loop(struct daemon *daemon) {
+    struct load_loop loop = {.config = daemon->config};
+    struct backoff backoff = {0};
+    struct error err = {0};
+    bool ok = schedule_parse(daemon->config->schedule.load, &loop.schedule, &err);
+    while (ok && !cancel_requested()) {
+        err = (struct error){0};
+        ok = wait_for_turn(&loop, &err) && load_pass(daemon->config, &err);
+        if (ok) {
+            backoff_reset(&backoff);
+        } else if (may_pass(&err) || err.kind == ERROR_CONFLICT) {
+            backoff_note(&backoff, &err);
+            cancel_sleep_ms(backoff.wait_ms);
+            ok = true;
+        }
+    }
+    if (!ok)
+        end_with(daemon, &err);
+    state_close(loop.state);
+}
+
+/* --- both ------------------------------------------------------------------------------------------------------------------- */
+
+/* What the config asks for and this program does not do yet must not look as if it were done. */
+static void warn_about_schedules(const struct config *config) {
+    if (config->schedule.catalog != NULL)
+        log_warning("schedule.catalog has no effect: this version has no catalog to bring up to date");
+    if (config->schedule.maintain != NULL)
+        log_warning("schedule.maintain has no effect: this version has no maintenance");
+}
+
+static bool start_capture(struct daemon *daemon, pthread_t *thread, struct error *err) {
+    int code = pthread_create(thread, NULL, capture_thread, daemon);
+    return code == 0 || error_set_errno(err, code, "starting the capture thread");
+}
+
+static void wait_for_stop(void) {
+    while (cancel_sleep_ms(SLEEP_MAX_MS)) {
+    }
+}
+
+bool daemon_run(const struct config *config, struct error *err) {
+    struct daemon daemon = {.config = config, .end.mutex = PTHREAD_MUTEX_INITIALIZER};
+    bool captures = strcmp(config->source.engine, "dms") != 0, loads = config->schedule.load != NULL;
+    pthread_t thread;
+    warn_about_schedules(config);
+    if (!captures && !loads)
+        return error_set(err, ERROR_CONFIG, "%s: there is nothing to run: AWS DMS captures, and schedule.load is null",
+                         config->path);
+    if (captures && !start_capture(&daemon, &thread, err))
+        return false;
+    log_info("task %s runs: capture %s, load %s", config->task, captures ? "on" : "by AWS DMS",
+             loads ? config->schedule.load : "off");
+    if (loads)
+        load_loop(&daemon);
+    else
+        wait_for_stop();
+    if (captures)
+        pthread_join(thread, NULL);
+    log_info("task %s stopped", config->task);
+    if (daemon.end.first.kind == ERROR_NONE)
+        return true;
+    *err = daemon.end.first;
+    return false;
+}

@@ -1,0 +1,128 @@
+/* The commands that do the work: capture, load, run, demo. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+#include "app/daemon.h"
+#include "app/demo.h"
+#include "task/capture.h"
+#include "task/load.h"
+
+/* --- capture ----------------------------------------------------------------------------------------------------------- */
+
+static bool run_capture(struct command_call *call, struct error *err) {
+    const struct capture_options options = {
+        .full_load_only = command_value(call, "full-load-only") != NULL,
+        .cdc_only = command_value(call, "cdc-only") != NULL,
+        .until_current = command_value(call, "until-current") != NULL,
+    };
+    if (strcmp(call->config->source.engine, "dms") == 0)
+        return error_set(err, ERROR_CONFIG,
+                         "source.engine is dms: AWS DMS captures, sluice loads what it wrote (`sluice load`)");
+    if (options.full_load_only && (options.cdc_only || options.until_current))
+        return error_set(err, ERROR_CONFIG,
+                         "--full-load-only ends before changes are read: it goes without --cdc-only and "
+                         "--until-current");
+    return capture_run(call->config, &options, err);
+}
+
+static const struct command_flag capture_flags[] = {
+    {.name = "full-load-only", .help = "Stop when every table is loaded in full"},
+    {.name = "cdc-only", .help = "No full loads: changes only, from source.start_position, or from now on"},
+    {.name = "until-current", .help = "Stop when the source's log is read up to where it ended at the start"},
+    {.name = NULL},
+};
+
+const struct command command_capture = {
+    .name = "capture",
+    .summary = "writes the source's tables and their changes into raw files",
+    .help = "A full load of every table that is chosen and not loaded yet, then the changes from the source's log, "
+            "until it is "
+            "stopped (SIGINT, SIGTERM). After a crash or a stop it goes on where its last commit was. A source that "
+            "goes away is "
+            "waited for. One process captures a task: the one that was started last.",
+    .flags = capture_flags,
+    .needs_config = true,
+    .run = run_capture,
+};
+
+/* --- load -------------------------------------------------------------------------------------------------------------- */
+
+static void print_summary(const struct load_summary *summary) {
+    size_t rest = summary->tables - summary->loaded - summary->failed - summary->waiting;
+    printf("%zu table%s: %zu loaded, %zu failed, %zu waiting, %zu with nothing to do", summary->tables,
+           summary->tables == 1 ? "" : "s", summary->loaded, summary->failed, summary->waiting, rest);
+    if (summary->loaded > 0)
+        printf("; %" PRId64 " rows from %" PRId64 " files", summary->rows, summary->files);
+    putchar('\n');
+    if (summary->waiting > 0)
+        printf("`sluice tables list` shows what the others wait for\n");
+}
+
+static bool run_load(struct command_call *call, struct error *err) {
+    const struct load_options options = {.schema = command_value(call, "schema"),
+                                         .table = command_value(call, "table")};
+    struct load_summary summary = {0};
+    if (!load_run(call->config, &options, &summary, err))
+        return false;
+    print_summary(&summary);
+    if (summary.failed > 0)
+        call->exit_code = error_exit_code(ERROR_DATA);
+    return true;
+}
+
+static const struct command_flag load_flags[] = {
+    {.name = "schema", .value = "NAME", .help = "Only tables of this schema"},
+    {.name = "table", .value = "NAME", .help = "Only tables of this name"},
+    {.name = NULL},
+};
+
+const struct command command_load = {
+    .name = "load",
+    .summary = "brings every active table of the lake up to date, once",
+    .help = "One pass over the active tables: what is new in the raw zone is merged into the lake, each table in one "
+            "commit. A "
+            "table that fails stays as it was, and the others are loaded all the same; then the exit code is 3.",
+    .flags = load_flags,
+    .needs_config = true,
+    .run = run_load,
+};
+
+/* --- run --------------------------------------------------------------------------------------------------------------- */
+
+static bool run_daemon(struct command_call *call, struct error *err) { return daemon_run(call->config, err); }
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "captures and loads together, on the schedules of sluice.yaml, until SIGTERM",
+    .help = "Captures all the time, and loads when schedule.load says. A source or a store that goes away is waited "
+            "for. Stops "
+            "cleanly on SIGTERM or SIGINT: what was read is committed, and a load that is under way ends before or "
+            "after its "
+            "commit, never within. A configuration that cannot work ends it with exit code 2.",
+    .needs_config = true,
+    .run = run_daemon,
+};
+
+/* --- demo -------------------------------------------------------------------------------------------------------------- */
+
+static bool run_demo(struct command_call *call, struct error *err) {
+    return demo_run(command_value(call, "keep") != NULL, err);
+}
+
+static const struct command_flag demo_flags[] = {
+    {.name = "keep", .help = "Keep the folder with the configuration, the raw files and the lake"},
+    {.name = NULL},
+};
+
+const struct command command_demo = {
+    .name = "demo",
+    .summary = "shows it all on a private MariaDB that it starts itself",
+    .help = "Starts a MariaDB with a small shop in a temporary folder, captures it, activates and loads its tables, "
+            "changes "
+            "some rows, captures and loads again, and shows each step. Needs the package mariadb-server; leaves "
+            "nothing behind.",
+    .flags = demo_flags,
+    .run = run_demo,
+};
