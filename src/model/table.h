@@ -17,8 +17,7 @@ struct column {
     bool nullable;
     uint32_t id; /* stays the same over renames and type changes of the column; 1-based; 0 = not given yet */
     const char *source_type; /* the source's own words, e.g. "int(10) unsigned"; NULL when unknown */
-    const char
-        *initial; /* the value, as raw text, that rows got which existed when the column was added; NULL = NULL */
+    const char *initial;     /* raw text of what rows got that existed when the column was added; NULL = NULL */
 };
 
 /* A table version: immutable once built; everything in it is owned by the arena it was built in. */

@@ -16,13 +16,15 @@ __extension__ typedef __int128 value_decimal;
 
 bool value_parse_bool(struct slice text, bool *out); /* true, false, t, f, 1, 0 in any case */
 bool value_parse_int64(struct slice text, int64_t *out);
-bool value_parse_float(struct slice text,
-                       float *out); /* also nan, inf, infinity with sign; "+5.0656000000000000e+05" */
+/* Also nan, inf and infinity with sign; "+5.0656000000000000e+05". */
+bool value_parse_float(struct slice text, float *out);
 bool value_parse_double(struct slice text, double *out);
 /* precision 1..38. More fraction digits than scale are an error unless they are zeros. Exponents are read too. */
 bool value_parse_decimal(struct slice text, unsigned precision, unsigned scale, value_decimal *out);
-bool value_parse_date(struct slice text, int32_t *days); /* "2026-11-01"; years 0001..9999, and more digits with sign */
-bool value_parse_time(struct slice text, int64_t *time_us); /* "10:15:00.123456", 0 <= t <= 24:00:00 */
+/* "2026-11-01"; years 0001..9999, and four to six digits with sign. */
+bool value_parse_date(struct slice text, int32_t *days);
+/* "10:15:00.123456", 0 <= t <= 24:00:00. */
+bool value_parse_time(struct slice text, int64_t *time_us);
 /* "2026-11-01[ T]10:15:00[.ffffff][Z|+hh[:mm]]", or a date alone. With zone_allowed the offset is applied (UTC result);
  * without, a text with a zone is an error, as are more than 6 fraction digits unless the rest is zeros. */
 bool value_parse_timestamp(struct slice text, bool zone_allowed, int64_t *time_us);

@@ -22,12 +22,17 @@ extern const struct csv_dialect csv_dialect_default;
 
 /* --- writing: appends to the buffer, no I/O. */
 void csv_write_header(struct buf *out, const struct csv_dialect *dialect, const char *const *names, size_t count);
-/* One record: [op ','] values… [',' timestamp]; op 0 leaves it out, timestamp NULL leaves it out. */
+/* One record: [op ','] values… [',' timestamp]; op 0 leaves it out, timestamp NULL leaves it out. VALUE_PLAIN is copied
+ * without a look. */
 void csv_write_record(struct buf *out, const struct csv_dialect *dialect, char op, const struct value *values,
                       size_t count, const char *timestamp);
+/* The room that the record may need: for buf_fits, where values of any size come in. */
+size_t csv_record_max_bytes(const struct csv_dialect *dialect, const struct value *values, size_t count,
+                            const char *timestamp);
 
 /* --- reading: a stream of records from a store object, .gz or not, in blocks; memory is bounded by the longest record.
- * A byte-order mark is skipped; CR LF and a missing last line end are taken; an empty line is skipped. */
+ * A byte-order mark is skipped; CR LF and a missing last line end are taken; an empty line is skipped (but it is a NULL
+ * where the null word is empty and the records have one column). A quote within a bare field is text. */
 struct csv_reader;
 
 enum { CSV_RECORD_MAX_BYTES = 1 << 30 };
@@ -36,6 +41,9 @@ enum { CSV_RECORD_MAX_BYTES = 1 << 30 };
 bool csv_reader_open(struct store *store, const char *name, bool gzip, const struct csv_dialect *dialect,
                      struct csv_reader **out, struct error *err);
 void csv_reader_close(struct csv_reader *reader); /* NULL is fine */
+/* Before the first record: another block (256 KiB; 3 bytes or more) and another maximum (CSV_RECORD_MAX_BYTES), with which
+ * tests meet every edge. */
+void csv_reader_set_limits(struct csv_reader *reader, size_t block_bytes, size_t record_max_bytes);
 
 /* The next record as values: VALUE_NULL, VALUE_UNCHANGED or VALUE_TEXT, unquoted; valid until the next call. *count = 0
  * at the end of the file. Errors (kind DATA) name file and line: an unclosed quote, text behind a closing quote, a record
