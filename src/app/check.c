@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "app/command.h"
-#include "app/lake_access.h"
 #include "base/clock.h"
 #include "config/schedule.h"
 #include "engine/engine.h"
+#include "lake/lake.h"
 
 #include "source/source.h"
 #include "state/state.h"
@@ -84,7 +84,7 @@ static void check_state(struct check *check) {
 
 static void check_format(struct check *check) {
     struct error err = {0};
-    if (lake_access_format(check->config->lake.format, &err) != NULL)
+    if (lake_format_require(check->config->lake.format, &err) != NULL)
         print_line(check, CHECK_OK, "lake.format", check->config->lake.format, NULL);
     else
         print_failure(check, "lake.format", &err);

@@ -19,6 +19,8 @@ enum {
     HEALTHY_MS = 60 * 1000, /* who ran for so long starts with the first back-off again */
     POLL_MS = 200,          /* continuous: how soon a load sees a capture commit */
     IDLE_PASS_MS = 5000,    /* continuous: what has no commit (files of AWS DMS, an activated table) is seen so soon */
+    FAILED_PASS_MAX_MS =
+        60 * 1000,            /* a table that fails again and again slows the looks without a commit down to this */
     SLEEP_MAX_MS = 10 * 1000, /* the wall clock may be set while we wait for a time */
 };
 
@@ -107,8 +109,8 @@ static bool read_commits(struct state *state, const char *task, int64_t *commits
 }
 
 /* Continuous: until capture committed something after `seen`, or it is time for a look without. */
-static bool wait_for_commit(struct state *state, const char *task, int64_t seen, struct error *err) {
-    int64_t until_ms = clock_monotonic_ms() + IDLE_PASS_MS;
+static bool wait_for_commit(struct state *state, const char *task, int64_t seen, long idle_ms, struct error *err) {
+    int64_t until_ms = clock_monotonic_ms() + idle_ms;
     while (clock_monotonic_ms() < until_ms) {
         int64_t commits;
         if (!read_commits(state, task, &commits, err))
@@ -130,24 +132,25 @@ static bool wait_until(int64_t time_us, struct error *err) {
     return true;
 }
 
-static bool load_pass(const struct config *config, struct error *err) {
-    const struct load_options options = {0};
-    struct load_summary summary = {0};
-    if (!load_run(config, &options, &summary, err))
-        return false;
-    if (summary.loaded > 0)
-        log_info("loaded %zu table%s: %lld rows from %lld files", summary.loaded, summary.loaded == 1 ? "" : "s",
-                 (long long)summary.rows, (long long)summary.files);
-    return true;
-}
-
 struct load_loop {
     const struct config *config;
     struct schedule schedule;
     struct state *state; /* NULL: not open */
     bool started;        /* continuous: the first pass was made */
     int64_t seen;        /* capture commits that the last pass could see */
+    long idle_ms;        /* continuous: how long to wait for a commit */
 };
+
+static bool load_pass(struct load_loop *loop, struct error *err) {
+    const struct load_options options = {0};
+    struct load_summary summary = {0};
+    if (!load_run(loop->config, &options, &summary, err))
+        return false;
+    loop->idle_ms = summary.failed == 0 ? IDLE_PASS_MS : loop->idle_ms * 2;
+    if (loop->idle_ms > FAILED_PASS_MAX_MS)
+        loop->idle_ms = FAILED_PASS_MAX_MS;
+    return true;
+}
 
 static bool wait_for_turn(struct load_loop *loop, struct error *err) {
     int64_t next_us;
@@ -158,20 +161,20 @@ static bool wait_for_turn(struct load_loop *loop, struct error *err) {
     }
     if (loop->state == NULL && !state_open(loop->config->state, &loop->state, err))
         return false;
-    if (loop->started && !wait_for_commit(loop->state, loop->config->task, loop->seen, err))
+    if (loop->started && !wait_for_commit(loop->state, loop->config->task, loop->seen, loop->idle_ms, err))
         return false;
     loop->started = true;
     return read_commits(loop->state, loop->config->task, &loop->seen, err);
 }
 
 static void load_loop(struct daemon *daemon) {
-    struct load_loop loop = {.config = daemon->config};
+    struct load_loop loop = {.config = daemon->config, .idle_ms = IDLE_PASS_MS};
     struct backoff backoff = {0};
     struct error err = {0};
     bool ok = schedule_parse(daemon->config->schedule.load, &loop.schedule, &err);
     while (ok && !cancel_requested()) {
         err = (struct error){0};
-        ok = wait_for_turn(&loop, &err) && load_pass(daemon->config, &err);
+        ok = wait_for_turn(&loop, &err) && load_pass(&loop, &err);
         if (ok) {
             backoff_reset(&backoff);
         } else if (may_pass(&err) || err.kind == ERROR_CONFLICT) {

@@ -45,7 +45,7 @@ static void write_usage(struct buf *out, const struct command *command) {
 
 /* --- for the terminal --------------------------------------------------------------------------------------------------- */
 
-enum { TERMINAL_COLUMNS = 100, FLAG_COLUMN = 26 };
+enum { TERMINAL_COLUMNS = 100, FLAG_COLUMN = 32 };
 
 /* Words wrapped at TERMINAL_COLUMNS; every line but the first begins at `indent`, and `column` is where we are. */
 static void write_wrapped(struct buf *out, const char *text, size_t indent, size_t column) {

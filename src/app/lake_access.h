@@ -12,9 +12,6 @@ struct lake_access {
     struct lake lake; /* store and engine */
 };
 
-/* The format of that name. NULL, with kind CONFIG and the formats that are built, when there is none. */
-const struct lake_format_ops *lake_access_format(const char *name, struct error *err);
-
 /* Release with lake_access_close, also after false. */
 bool lake_access_open(const struct config *config, struct lake_access *out, struct error *err);
 void lake_access_close(struct lake_access *access);

@@ -559,6 +559,10 @@ static const char *pattern_of(struct arena *arena, const char *name) {
 
 /* Defaults that come from other options. */
 static void derive(struct config *config) {
+    if (config->temp_folder == NULL) {
+        const char *temp = getenv("TMPDIR");
+        config->temp_folder = temp != NULL && temp[0] != '\0' ? arena_strdup(&config->arena, temp) : "/tmp";
+    }
     if (config->lake.database == NULL)
         config->lake.database = config->task;
     if (config->source.database != NULL && config->source.database[0] == '\0')

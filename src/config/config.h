@@ -92,7 +92,7 @@ struct config {
     struct config_schedule schedule;
     uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
     int64_t threads;             /* 0: all cores */
-    const char *temp_folder;     /* NULL: $TMPDIR or /tmp */
+    const char *temp_folder;     /* never NULL: $TMPDIR or /tmp when it is not given */
     struct config_table *tables;
     size_t table_count;
 };

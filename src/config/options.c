@@ -402,8 +402,8 @@ static const struct option table_options[] = {
      .set_offset = offsetof(struct config_table, has_primary_key),
      .example = "[id]",
      .help =
-         "The columns that tell rows apart; [] or null: none, rows are appended. When it is not given, the row is made "
-         "with the source's own key as a proposal."},
+         "The columns that tell rows apart; [] or null: none, rows are appended. When it is not given: the source's "
+         "own key, which an active table takes and another one proposes."},
     {.name = "partition_key",
      .kind = OPTION_NAMES,
      .offset = offsetof(struct config_table, partition_key),
