@@ -2,8 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/help.h"
 #include "base/cancel.h"
@@ -251,12 +253,19 @@ static bool configure_log(const struct cli *cli, struct error *err) {
     return true;
 }
 
-/* What was printed must have arrived. A reader that went away (a pager, head) wants no more: no error. */
+/* A pager or head that has enough closes its end of the pipe. */
+static bool reader_went_away(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+/* What was printed must have arrived, unless nobody wants it any more. */
 static bool finish_output(struct error *err) {
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || reader_went_away())
         return true;
-    return errno == EPIPE || error_set_errno(err, errno != 0 ? errno : EIO, "writing to stdout");
+    return errno != 0 ? error_set_errno(err, errno, "writing to stdout")
+                      : error_set(err, ERROR_OUTSIDE, "writing to stdout failed");
 }
 
 static int run_command(struct command_call *call) {
@@ -268,7 +277,8 @@ static int run_command(struct command_call *call) {
         call->config = config;
         ok = call->command->run(call, &err);
     }
-    ok = finish_output(ok ? &err : NULL) && ok;
+    if (ok)
+        ok = finish_output(&err);
     config_free(config);
     log_progress(NULL);
     if (ok)
