@@ -208,12 +208,6 @@ static bool kinds_agree(const struct mysql_column *map, const struct mysql_colum
     }
 }
 
-/* TIME, DATETIME and TIMESTAMP of the formats before 5.6 have no fraction digits on the wire. */
-static bool is_old_temporal(const struct mysql_column *map) {
-    return map->wire_type == MYSQL_WIRE_TIMESTAMP || map->wire_type == MYSQL_WIRE_TIME ||
-           map->wire_type == MYSQL_WIRE_DATETIME;
-}
-
 static bool sizes_agree(const struct mysql_column *map, const struct mysql_column *info) {
     switch (info->kind) {
     case MYSQL_KIND_DECIMAL:
@@ -221,12 +215,13 @@ static bool sizes_agree(const struct mysql_column *map, const struct mysql_colum
     case MYSQL_KIND_TIME:
     case MYSQL_KIND_DATETIME:
     case MYSQL_KIND_TIMESTAMP:
-        return map->scale == info->scale || is_old_temporal(map);
+        return map->scale == info->scale || map->unknown_scale;
     case MYSQL_KIND_BIT:
     case MYSQL_KIND_CHAR:
-    case MYSQL_KIND_VARCHAR:
     case MYSQL_KIND_TEXT:
         return map->length == 0 || info->length == 0 || map->length == info->length;
+    case MYSQL_KIND_VARCHAR: /* a compressed one has a byte more on the wire */
+        return map->compressed || map->length == 0 || info->length == 0 || map->length == info->length;
     case MYSQL_KIND_ENUM: /* two bytes from 256 labels on */
         return info->labels == NULL || map->length == (info->label_count < 256 ? 1U : 2U);
     default:
@@ -252,8 +247,10 @@ bool mysql_column_complete(struct mysql_column *column, const struct mysql_colum
         column->hidden = info->hidden;
     if (info->kind == MYSQL_KIND_INET4 || info->kind == MYSQL_KIND_INET6 || info->kind == MYSQL_KIND_UUID)
         column->kind = info->kind;
-    if (is_old_temporal(column))
+    if (column->unknown_scale) {
         column->scale = info->scale;
+        column->unknown_scale = false;
+    }
     if (column->collation == MYSQL_COLLATION_UNKNOWN)
         column->collation = info->collation;
     if (column->labels == NULL && info->labels != NULL) {
@@ -284,8 +281,29 @@ static bool no_type(const struct mysql_column *column, struct error *err, const 
     return error_set(err, ERROR_DATA, "column \"%s\": %s", column->name != NULL ? column->name : "?", why);
 }
 
+static bool is_integer(const struct mysql_column *column) {
+    return column->kind >= MYSQL_KIND_TINYINT && column->kind <= MYSQL_KIND_BIGINT;
+}
+
+static bool is_text(const struct mysql_column *column) {
+    return column->kind == MYSQL_KIND_CHAR || column->kind == MYSQL_KIND_VARCHAR || column->kind == MYSQL_KIND_TEXT;
+}
+
+bool mysql_column_needs_info(const struct mysql_column *column, bool mariadb) {
+    bool enumerated = column->kind == MYSQL_KIND_ENUM || column->kind == MYSQL_KIND_SET;
+    return column->name == NULL || column->unknown_scale || (is_integer(column) && !column->has_signedness) ||
+           (is_text(column) && column->collation == MYSQL_COLLATION_UNKNOWN) ||
+           (enumerated && column->labels == NULL) ||
+           (mariadb && column->kind == MYSQL_KIND_CHAR && column->collation == MYSQL_COLLATION_BINARY &&
+            (column->length == 4 || column->length == 16));
+}
+
 bool mysql_column_type(const struct mysql_column *column, struct type *out, struct error *err) {
     *out = (struct type){.kind = TYPE_STRING};
+    if (column->unknown_scale)
+        return no_type(column, err,
+                       "the log does not say how many fraction digits it has, because it has the format of a "
+                       "server before 5.6; ALTER TABLE … FORCE (MariaDB: with mysql56_temporal_format=ON) mends it");
     switch (column->kind) {
     case MYSQL_KIND_TINYINT:
     case MYSQL_KIND_SMALLINT:

@@ -57,8 +57,9 @@ struct mysql_column {
     uint16_t collation; /* CHAR, VARCHAR, TEXT, ENUM, SET; MYSQL_COLLATION_UNKNOWN when not known */
     const struct slice *labels; /* ENUM, SET: the names in order; NULL when not known */
     size_t label_count;
-    bool labels_utf8;  /* the labels are UTF-8 already (information_schema), not in the column's charset (map) */
-    uint8_t wire_type; /* the code of the table map, ENUM and SET resolved; 0 when it comes from
+    bool labels_utf8;   /* the labels are UTF-8 already (information_schema), not in the column's charset (map) */
+    bool unknown_scale; /* a temporal type in a format before 5.6: the wire does not tell its fraction digits */
+    uint8_t wire_type;  /* the code of the table map, ENUM and SET resolved; 0 when it comes from
                                   information_schema */
 };
 
@@ -83,6 +84,10 @@ bool mysql_column_from_info(struct arena *arena, const struct mysql_column_info 
  * never overruled. Kind DATA when both cannot be the same column (another type, length or precision): information_schema
  * is newer or older than the log. The texts of `info` are borrowed from then on. */
 bool mysql_column_complete(struct mysql_column *column, const struct mysql_column *info, struct error *err);
+
+/* True when the map alone does not say what the column is, even with binlog_row_metadata=FULL: what it names is not known,
+ * its format is one from before 5.6, or (MariaDB) it may be a UUID, INET4 or INET6. */
+bool mysql_column_needs_info(const struct mysql_column *column, bool mariadb);
 
 /* The type of the raw files and the lake. Text with unknown collation, an integer with unknown signedness, an ENUM without
  * labels and an unknown kind are errors of kind DATA that say which setting mends it. */

@@ -175,6 +175,7 @@ static bool parse_format(struct mysql_decoder *decoder, struct cursor *c, bool c
     decoder->mariadb = out->format.mariadb;
     decoder->checksum = checksum;
     decoder->has_format = true;
+    mysql_table_maps_set_server(decoder->maps, out->format.mariadb, out->format.server_version);
     mysql_table_maps_clear(decoder->maps); /* table ids begin again when the server did */
     return true;
 }

@@ -17,10 +17,12 @@
  *
  * Then, from MySQL 8.0.1 and MariaDB 10.5 on, fields of | u8 type | P len | value | (binlog_row_metadata):
  *
- *   1 signedness            a bit per numeric column, high bit first: 1 = unsigned
+ *   1 signedness            a bit per numeric column, high bit first: 1 = unsigned; a YEAR column has one in MariaDB and in
+ *                           newer versions of MySQL 8.0 (not in 8.0.15, but in 8.0.29 and 9.7)
  *   2, 10 default charset   P collation, then (P n, P collation) for the n-th column that differs
  *   3, 11 column charsets   P collation per column
- *                           2, 3: columns of types VARCHAR, VAR_STRING, STRING, BLOB; 10, 11: ENUM and SET
+ *                           2, 3: columns of types VARCHAR, VAR_STRING, STRING, BLOB, VECTOR, in MariaDB also GEOMETRY;
+ *                           10, 11: ENUM and SET
  *   4 column names          (u8 len | name) per column                                              FULL only, as what follows
  *   5, 6 labels             per SET (5) or ENUM (6) column: P count, (P len | label) * count
  *   7 geometry types        P per GEOMETRY column
@@ -39,9 +41,19 @@
 #include "source/mysql_charset.h"
 #include "source/mysql_wire.h"
 
+/* Whether the signedness field has a bit for YEAR columns. */
+enum year_sign { YEAR_UNSURE, YEAR_SIGNED, YEAR_SIGNLESS };
+
+/* In what the servers differ. */
+struct map_rules {
+    bool mariadb;
+    enum year_sign year;
+};
+
 struct mysql_table_maps {
     struct mysql_table_map **all; /* ascending by table id */
     size_t count, capacity;
+    struct map_rules rules;
     uint64_t clock, generation;
     mysql_table_map_release_fn release;
     void *release_context;
@@ -68,6 +80,13 @@ static bool read_fraction_digits(struct cursor *c, struct mysql_column *column, 
     column->kind = kind;
     column->scale = cursor_u8(c);
     return column->scale <= 6;
+}
+
+/* Before 5.6, and with mysql56_temporal_format=OFF in MariaDB, where only information_schema knows the fraction digits. */
+static bool read_old_temporal(struct mysql_column *column, enum mysql_kind kind) {
+    column->kind = kind;
+    column->unknown_scale = true;
+    return true;
 }
 
 static bool read_length_bytes(struct cursor *c, struct mysql_column *column, enum mysql_kind kind) {
@@ -107,14 +126,11 @@ static bool read_metadata(struct cursor *c, struct mysql_column *column) {
         column->kind = MYSQL_KIND_DATE;
         return true;
     case MYSQL_WIRE_TIME:
-        column->kind = MYSQL_KIND_TIME;
-        return true;
+        return read_old_temporal(column, MYSQL_KIND_TIME);
     case MYSQL_WIRE_DATETIME:
-        column->kind = MYSQL_KIND_DATETIME;
-        return true;
+        return read_old_temporal(column, MYSQL_KIND_DATETIME);
     case MYSQL_WIRE_TIMESTAMP:
-        column->kind = MYSQL_KIND_TIMESTAMP;
-        return true;
+        return read_old_temporal(column, MYSQL_KIND_TIMESTAMP);
     case MYSQL_WIRE_FLOAT:
         return read_pack_length(c, column, MYSQL_KIND_FLOAT, 4);
     case MYSQL_WIRE_DOUBLE:
@@ -195,12 +211,21 @@ static bool read_columns(struct mysql_table_map *map, struct cursor *c, struct e
 
 typedef bool (*column_test_fn)(const struct mysql_column *column);
 
-static bool is_numeric(const struct mysql_column *column) {
+static bool has_sign(const struct mysql_column *column) {
     return column->kind >= MYSQL_KIND_TINYINT && column->kind <= MYSQL_KIND_DECIMAL;
 }
 
+static bool has_sign_or_year(const struct mysql_column *column) {
+    return has_sign(column) || column->kind == MYSQL_KIND_YEAR;
+}
+
 static bool is_text(const struct mysql_column *column) {
-    return column->kind == MYSQL_KIND_CHAR || column->kind == MYSQL_KIND_VARCHAR || column->kind == MYSQL_KIND_TEXT;
+    return column->kind == MYSQL_KIND_CHAR || column->kind == MYSQL_KIND_VARCHAR || column->kind == MYSQL_KIND_TEXT ||
+           column->kind == MYSQL_KIND_VECTOR;
+}
+
+static bool is_text_or_geometry(const struct mysql_column *column) {
+    return is_text(column) || column->kind == MYSQL_KIND_GEOMETRY;
 }
 
 static bool is_enum(const struct mysql_column *column) { return column->kind == MYSQL_KIND_ENUM; }
@@ -217,16 +242,40 @@ static struct mysql_column *next_column(struct mysql_table_map *map, size_t *at,
 
 static bool bit_from_top(struct slice bits, size_t i) { return ((uint8_t)bits.data[i / 8] >> (7 - i % 8) & 1) != 0; }
 
-static bool read_signedness(struct mysql_table_map *map, struct cursor *c) {
-    struct slice bits = {(const char *)c->pos, cursor_left(c)};
-    size_t at = 0, n = 0;
-    for (struct mysql_column *column; (column = next_column(map, &at, is_numeric)) != NULL; n++) {
+/* The columns' signs, if `test` tells which ones have a bit; 2 = no bit. NULL when there are too few bits. */
+static uint8_t *spread_signs(struct mysql_table_map *map, struct slice bits, column_test_fn test) {
+    uint8_t *signs = arena_alloc(&map->arena, map->column_count);
+    size_t n = 0;
+    for (size_t i = 0; i < map->column_count; i++) {
+        signs[i] = 2;
+        if (!test(&map->columns[i]))
+            continue;
         if (n / 8 >= bits.len)
-            return false;
-        column->is_unsigned = bit_from_top(bits, n);
-        column->has_signedness = true;
+            return NULL;
+        signs[i] = bit_from_top(bits, n++);
     }
+    return signs;
+}
+
+/* Whether YEAR columns have a bit depends on the server. Where that is not sure, only what is the same with and without
+ * counts; information_schema has to say the rest. */
+static bool read_signedness(struct mysql_table_map *map, enum year_sign year, struct slice bits) {
+    uint8_t *with = spread_signs(map, bits, has_sign_or_year), *without = spread_signs(map, bits, has_sign);
+    if (year == YEAR_SIGNED)
+        without = with;
+    else if (year == YEAR_SIGNLESS || with == NULL)
+        with = without;
+    if (with == NULL || without == NULL)
+        return false;
     map->has_signedness = true;
+    for (size_t i = 0; i < map->column_count; i++) {
+        struct mysql_column *column = &map->columns[i];
+        if (!has_sign(column))
+            continue;
+        column->has_signedness = with[i] == without[i];
+        column->is_unsigned = column->has_signedness && with[i] != 0;
+        map->has_signedness = map->has_signedness && column->has_signedness;
+    }
     return true;
 }
 
@@ -269,7 +318,7 @@ static bool read_column_collations(struct mysql_table_map *map, struct cursor *c
     for (struct mysql_column *column; (column = next_column(map, &at, test)) != NULL;)
         if (!read_collation(c, &column->collation))
             return false;
-    return true;
+    return cursor_left(c) == 0;
 }
 
 static bool read_packed_text(struct cursor *c, struct slice *out) {
@@ -322,16 +371,17 @@ static bool read_key(struct mysql_table_map *map, struct cursor *c, bool with_pr
     return true;
 }
 
-static bool read_field(struct mysql_table_map *map, uint8_t type, struct cursor *c) {
+static bool read_field(struct mysql_table_map *map, const struct map_rules *rules, uint8_t type, struct cursor *c) {
+    column_test_fn has_charset = rules->mariadb ? is_text_or_geometry : is_text;
     switch (type) {
     case 1:
-        return read_signedness(map, c);
+        return read_signedness(map, rules->year, (struct slice){(const char *)c->pos, cursor_left(c)});
     case 2:
         map->has_collations = true;
-        return read_default_collation(map, c, is_text);
+        return read_default_collation(map, c, has_charset);
     case 3:
         map->has_collations = true;
-        return read_column_collations(map, c, is_text);
+        return read_column_collations(map, c, has_charset);
     case 4:
         return read_names(map, c);
     case 5:
@@ -353,7 +403,8 @@ static bool read_field(struct mysql_table_map *map, uint8_t type, struct cursor 
     }
 }
 
-static bool read_optional_fields(struct mysql_table_map *map, struct cursor *c, struct error *err) {
+static bool read_optional_fields(struct mysql_table_map *map, const struct map_rules *rules, struct cursor *c,
+                                 struct error *err) {
     while (cursor_left(c) > 0) {
         uint8_t type = cursor_u8(c);
         struct slice value;
@@ -361,7 +412,7 @@ static bool read_optional_fields(struct mysql_table_map *map, struct cursor *c, 
         bool ok = read_packed_text(c, &value);
         if (ok) {
             field = cursor_of(value.data, value.len);
-            ok = read_field(map, type, &field);
+            ok = read_field(map, rules, type, &field);
         }
         if (!ok)
             return error_set(err, ERROR_DATA, "its optional field of type %u is cut off or damaged", type);
@@ -380,14 +431,14 @@ static const char *read_name(struct mysql_table_map *map, struct cursor *c) {
 }
 
 /* What is wrong behind the names is kept in the map: only who captures this table needs to know. */
-static bool parse(struct mysql_table_map *map) {
+static bool parse(struct mysql_table_map *map, const struct map_rules *rules) {
     struct cursor c = cursor_of(map->body.data, map->body.len);
     struct error err;
     map->schema = read_name(map, &c);
     map->name = map->schema != NULL ? read_name(map, &c) : NULL;
     if (map->name == NULL)
         return false;
-    if (!read_columns(map, &c, &err) || !read_optional_fields(map, &c, &err)) {
+    if (!read_columns(map, &c, &err) || !read_optional_fields(map, rules, &c, &err)) {
         map->broken = arena_strdup(&map->arena, err.message);
         map->column_count = 0;
     }
@@ -416,6 +467,31 @@ static void map_free(struct mysql_table_maps *maps, struct mysql_table_map *map)
 
 struct mysql_table_maps *mysql_table_maps_new(void) {
     return mem_zalloc(sizeof(struct mysql_table_maps));
+}
+
+/* "8.0.36-debug" -> 80036. */
+static unsigned version_number(struct slice text) {
+    unsigned parts[3] = {0, 0, 0};
+    size_t part = 0;
+    for (size_t i = 0; i < text.len && part < 3; i++) {
+        char c = text.data[i];
+        if (c >= '0' && c <= '9' && parts[part] < 1000)
+            parts[part] = parts[part] * 10 + (unsigned)(c - '0');
+        else if (c == '.')
+            part++;
+        else
+            break;
+    }
+    return parts[0] * 10000 + parts[1] * 100 + parts[2];
+}
+
+void mysql_table_maps_set_server(struct mysql_table_maps *maps, bool mariadb, struct slice version) {
+    enum { LAST_SIGNLESS = 80015, FIRST_SIGNED = 80029 }; /* those that were looked at */
+    unsigned number = version_number(version);
+    maps->rules.mariadb = mariadb;
+    maps->rules.year = mariadb || number >= FIRST_SIGNED ? YEAR_SIGNED
+                       : number <= LAST_SIGNLESS         ? YEAR_SIGNLESS
+                                                         : YEAR_UNSURE;
 }
 
 void mysql_table_maps_clear(struct mysql_table_maps *maps) {
@@ -478,7 +554,7 @@ struct mysql_table_map *mysql_table_maps_put(struct mysql_table_maps *maps, uint
     if (map != NULL)
         remove_at(maps, find_index(maps, table_id));
     map = map_new(table_id, body);
-    if (!parse(map)) {
+    if (!parse(map, &maps->rules)) {
         map_free(maps, map);
         return NULL;
     }

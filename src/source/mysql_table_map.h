@@ -43,6 +43,8 @@ struct mysql_table_maps;
 struct mysql_table_maps *mysql_table_maps_new(void);
 void mysql_table_maps_free(struct mysql_table_maps *maps); /* NULL is fine; releases all */
 void mysql_table_maps_on_release(struct mysql_table_maps *maps, mysql_table_map_release_fn release, void *context);
+/* Which server's rules hold from now on, for what the servers write differently. The event decoder calls it. */
+void mysql_table_maps_set_server(struct mysql_table_maps *maps, bool mariadb, struct slice version);
 /* Forgets all maps: at a format description that begins a new file of a restarted server, table ids start again. */
 void mysql_table_maps_clear(struct mysql_table_maps *maps);
 struct mysql_table_map *mysql_table_maps_find(struct mysql_table_maps *maps, uint64_t table_id);
