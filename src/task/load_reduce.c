@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "task/load_sql.h"
 
 /* Temporary tables are the connection's own, and a connection loads one table at a time: fixed names do. */
 #define ALL_TABLE "load_all"         /* every change of a table with a key */
@@ -49,7 +50,7 @@ void load_reduce_drop(struct engine_connection *connection) {
 static bool stage_inserts(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
                           struct buf *sql, struct error *err) {
     buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT * FROM (");
-    load_scan_changes_sql(scan, sql);
+    load_sql_changes(scan, sql);
     buf_append_text(sql, ") WHERE _op = 'I'");
     uint64_t unsent = 0;
     if (!run(connection, sql, err) || !count(connection, "SELECT count(*) FROM " CHANGES_TABLE, &out->rows, err) ||
@@ -64,7 +65,7 @@ static bool stage_inserts(struct engine_connection *connection, const struct loa
 static bool stage_all(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
                       struct buf *sql, struct error *err) {
     buf_append_text(sql, "CREATE TEMP TABLE " ALL_TABLE " AS ");
-    load_scan_changes_sql(scan, sql);
+    load_sql_changes(scan, sql);
     return run(connection, sql, err) && count(connection, "SELECT count(*) FROM " ALL_TABLE, &out->rows, err);
 }
 

@@ -6,10 +6,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 
-enum {
-    SEQUENCE_RECORD_BITS = 40, /* _seq = file << 40 | record, as engine_scan numbers its units */
-    REPORT_EVERY_ROWS = 4096,  /* progress and cancellation */
-};
+enum { REPORT_EVERY_ROWS = 4096 }; /* progress and cancellation */
 
 struct scan_part {
     const struct load_scan *scan;
@@ -179,164 +176,15 @@ void load_scan_close(struct load_scan *scan) {
     mem_free(scan);
 }
 
-/* --- SQL -------------------------------------------------------------------------------------------------------------- */
+/* --- what the SQL needs to know ----------------------------------------------------------------------------------------- */
 
-/* The raw text of a value as an SQL expression of its lake type. */
-static void append_initial(struct buf *sql, struct type type, const char *text) {
-    char name[TYPE_TEXT_BYTES];
-    type_format_sql(type, name);
-    if (text == NULL) {
-        buf_printf(sql, "CAST(NULL AS %s)", name);
-    } else if (type.kind == TYPE_BINARY) {
-        buf_append_text(sql, "unhex(");
-        buf_append_sql_text(sql, text, strlen(text));
-        buf_append_char(sql, ')');
-    } else {
-        buf_append_text(sql, "CAST(");
-        buf_append_sql_text(sql, text, strlen(text));
-        if (type.kind == TYPE_TIMESTAMPTZ) /* raw texts of instants are in UTC */
-            buf_append_text(sql, " || '+00'");
-        buf_printf(sql, " AS %s)", name);
-    }
-}
+const struct load_schema *load_scan_schema(const struct load_scan *scan) { return scan->schema; }
+const struct load_format *load_scan_format(const struct load_scan *scan) { return scan->format; }
+const char *load_scan_name(const struct load_scan *scan, size_t part) { return scan->parts[part].name; }
 
-static void append_column(struct buf *sql, const struct load_part *part, int index, struct type target) {
-    const struct column *column = &part->columns[index];
-    bool nested = part->parquet != NULL && part->parquet->nested[index];
-    char type[TYPE_TEXT_BYTES];
-    if (part->parquet == NULL && type_equal(column->type, target)) {
-        buf_append_sql_name(sql, column->name);
-        return;
-    }
-    type_format_sql(target, type);
-    buf_append_text(sql, nested ? "CAST(to_json(" : "CAST(");
-    buf_append_sql_name(sql, column->name);
-    buf_printf(sql, "%s AS %s)", nested ? ")" : "", type);
-}
-
-static void append_columns(struct buf *sql, const struct load_schema *schema, const struct load_part *part) {
-    for (size_t i = 0; i < schema->column_count; i++) {
-        const struct load_field *field = &part->fields[i];
-        buf_append_text(sql, ", ");
-        if (field->column >= 0)
-            append_column(sql, part, field->column, schema->columns[i].type);
-        else
-            append_initial(sql, schema->columns[i].type, field->initial);
-        buf_append_text(sql, " AS ");
-        buf_append_sql_name(sql, schema->columns[i].name);
-    }
-}
-
-/* The marks of the part's columns as marks of the target's. */
-static void append_unchanged(struct buf *sql, const struct load_schema *schema, const struct load_part *part) {
-    bool same = part->column_count == schema->column_count;
-    for (size_t i = 0; i < schema->column_count; i++)
-        same &= part->fields[i].column == (int)i;
-    bool marked = part->parquet == NULL || part->parquet->has_unchanged;
-    if (!marked || schema->column_count == 0) {
-        buf_append_text(sql, ", CAST(NULL AS VARCHAR) AS _unchanged");
-    } else if (same) {
-        buf_append_text(sql, ", _unchanged");
-    } else {
-        buf_append_text(sql, ", CASE WHEN _unchanged IS NOT NULL THEN concat(");
-        for (size_t i = 0; i < schema->column_count; i++) {
-            if (part->fields[i].column >= 0)
-                buf_printf(sql, "%ssubstr(_unchanged, %d, 1)", i > 0 ? ", " : "", part->fields[i].column + 1);
-            else
-                buf_printf(sql, "%s'0'", i > 0 ? ", " : "");
-        }
-        buf_append_text(sql, ") END AS _unchanged");
-    }
-}
-
-static void append_op(struct buf *sql, const struct load_part *part) {
-    if (part->parquet == NULL) {
-        buf_append_text(sql, "_op");
-    } else if (part->parquet->op_name == NULL) {
-        buf_append_text(sql, "'I'");
-    } else {
-        struct buf name;
-        buf_init(&name, BUF_MAX_DEFAULT);
-        buf_append_text(&name, "upper(CAST(");
-        buf_append_sql_name(&name, part->parquet->op_name);
-        buf_append_text(&name, " AS VARCHAR))");
-        buf_printf(sql, "CASE WHEN %s IN ('I', 'U'%s) THEN %s ELSE error('Op is none of I, U and D') END", name.data,
-                   part->full_load ? "" : ", 'D'", name.data);
-        buf_deinit(&name);
-    }
-}
-
-static void append_sequence(struct buf *sql, const struct load_part *part) {
-    if (part->parquet == NULL)
-        buf_printf(sql, "_seq + (%zu::BIGINT << %d)", part->first_file, SEQUENCE_RECORD_BITS);
-    else
-        buf_printf(sql, "((file_index + %zu)::BIGINT << %d) + file_row_number", part->first_file, SEQUENCE_RECORD_BITS);
-}
-
-static void append_from(struct buf *sql, const struct load_scan *scan, size_t index) {
-    const struct load_part *part = scan->parts[index].part;
-    if (part->parquet == NULL) {
-        buf_printf(sql, " FROM sluice_scan('%s')", scan->parts[index].name);
-        return;
-    }
-    buf_append_text(sql, " FROM read_parquet([");
-    for (size_t i = 0; i < part->file_count; i++) {
-        char *name = mem_printf("%s%s", scan->format->folder, part->files[i].name);
-        buf_append_text(sql, i > 0 ? ", " : "");
-        load_parquet_append_path(sql, scan->format->raw, name);
-        mem_free(name);
-    }
-    buf_append_text(sql, "], hive_partitioning = false)");
-}
-
-static void append_parts(const struct load_scan *scan, bool full_load, struct buf *sql) {
-    bool first = true;
-    for (size_t i = 0; i < scan->schema->part_count; i++) {
-        const struct load_part *part = scan->parts[i].part;
-        if (part->full_load != full_load)
-            continue;
-        buf_append_text(sql, first ? "SELECT " : " UNION ALL SELECT ");
-        first = false;
-        if (!full_load) {
-            append_sequence(sql, part);
-            buf_append_text(sql, " AS _seq, ");
-        }
-        append_op(sql, part);
-        buf_append_text(sql, full_load ? " AS \"Op\"" : " AS _op");
-        append_columns(sql, scan->schema, part);
-        if (!full_load)
-            append_unchanged(sql, scan->schema, part);
-        append_from(sql, scan, i);
-    }
-}
-
-void load_scan_full_load_sql(const struct load_scan *scan, struct buf *sql) { append_parts(scan, true, sql); }
-void load_scan_changes_sql(const struct load_scan *scan, struct buf *sql) { append_parts(scan, false, sql); }
-
-/* --- counting ----------------------------------------------------------------------------------------------------------- */
-
-bool load_scan_count_full_load(const struct load_scan *scan, struct engine_connection *connection, uint64_t *rows,
-                               struct error *err) {
-    *rows = 0;
-    for (size_t i = 0; i < scan->schema->part_count; i++) {
-        const struct load_part *part = scan->parts[i].part;
-        if (!part->full_load)
-            continue;
-        if (part->parquet == NULL) {
-            for (size_t unit = 0; unit < part->file_count; unit++)
-                *rows += scan->parts[i].unit_rows[unit];
-            continue;
-        }
-        struct buf sql;
-        int64_t count = 0;
-        buf_init(&sql, BUF_MAX_DEFAULT);
-        buf_append_text(&sql, "SELECT count(*)");
-        append_from(&sql, scan, i);
-        bool ok = engine_query_int(connection, sql.data, &count, err);
-        buf_deinit(&sql);
-        if (!ok)
-            return false;
-        *rows += (uint64_t)count;
-    }
-    return true;
+uint64_t load_scan_rows(const struct load_scan *scan, size_t part) {
+    uint64_t rows = 0;
+    for (size_t unit = 0; scan->parts[part].unit_rows != NULL && unit < scan->schema->parts[part].file_count; unit++)
+        rows += scan->parts[part].unit_rows[unit];
+    return rows;
 }

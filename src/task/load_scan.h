@@ -1,4 +1,4 @@
-/* The rows of one load as SQL: the parts of a load_schema, registered with the engine, as one relation. */
+/* The CSV files of one load, registered with the engine: one scan a part, one unit a file. */
 #ifndef SLUICE_TASK_LOAD_SCAN_H
 #define SLUICE_TASK_LOAD_SCAN_H
 
@@ -19,13 +19,11 @@ bool load_scan_open(struct engine *engine, const struct load_format *format, con
                     atomic_ullong *rows_read, struct load_scan **out, struct error *err);
 void load_scan_close(struct load_scan *scan); /* NULL is fine */
 
-/* A SELECT of the full load's rows: "Op", then the target's columns. */
-void load_scan_full_load_sql(const struct load_scan *scan, struct buf *sql);
-/* A SELECT of the changes: _seq BIGINT (rises with file name and position), _op, the target's columns, _unchanged. */
-void load_scan_changes_sql(const struct load_scan *scan, struct buf *sql);
-
-/* Rows of full-load files that were read to their end: CSV files by the scan, Parquet files by their footers. */
-bool load_scan_count_full_load(const struct load_scan *scan, struct engine_connection *connection, uint64_t *rows,
-                               struct error *err);
+const struct load_schema *load_scan_schema(const struct load_scan *scan);
+const struct load_format *load_scan_format(const struct load_scan *scan);
+/* The name under which the engine knows a part of CSV files. */
+const char *load_scan_name(const struct load_scan *scan, size_t part);
+/* Rows of a part of CSV files, once they were read. */
+uint64_t load_scan_rows(const struct load_scan *scan, size_t part);
 
 #endif

@@ -69,7 +69,7 @@ static int find_id(const struct column *columns, size_t count, uint32_t id) {
     return -1;
 }
 
-static const struct column *find_in_lake(const struct lake_version *lake, const struct column *column) {
+const struct column *load_find_lake_column(const struct lake_version *lake, const struct column *column) {
     int found = find_id(lake->columns, lake->column_count, column->id);
     if (found < 0) {
         found = load_find_column(lake->columns, lake->column_count, column->name);
@@ -86,17 +86,23 @@ static struct column lake_column(const struct column *column) {
     return copy;
 }
 
-static bool join_types(struct column *target, struct type other, const char *whose, struct error *err) {
-    if (type_equal(target->type, other) || type_widen(target->type, other, &target->type))
-        return true;
+static bool set_type_error(const struct column *target, struct type other, const char *whose, struct error *err) {
     char is[TYPE_TEXT_BYTES], was[TYPE_TEXT_BYTES];
     type_format(target->type, is);
     type_format(other, was);
-    return error_set(
-        err, ERROR_DATA,
-        "column \"%s\" is %s now and was %s in %s, and a lake column can only be widened: load the table in full "
-        "again",
-        target->name, is, was, whose);
+    return error_set(err, ERROR_DATA, "column \"%s\" is %s now and was %s in %s: load the table in full again",
+                     target->name, is, was, whose);
+}
+
+/* The type of a column that older files or the lake have with another type: wider where that holds both. Where it does not,
+ * the source converted its rows to the new type, and so do we (*converted); but hexadecimal is no form to convert. */
+static bool join_types(struct column *target, struct type other, const char *whose, bool *converted,
+                       struct error *err) {
+    *converted = false;
+    if (type_equal(target->type, other) || type_widen(target->type, other, &target->type))
+        return true;
+    *converted = true;
+    return (target->type.kind != TYPE_BINARY && other.kind != TYPE_BINARY) || set_type_error(target, other, whose, err);
 }
 
 /* The newest version's columns, then what older versions used here have beside them. A name that was given to another
@@ -107,7 +113,8 @@ static bool merge_version(struct builder *builder, const struct table *version, 
         struct column column = lake_column(&version->columns[i]);
         int known = find_id(schema->columns, schema->column_count, column.id);
         if (known >= 0) {
-            if (!join_types(&schema->columns[known], column.type, "older raw files", err))
+            bool converted;
+            if (!join_types(&schema->columns[known], column.type, "older raw files", &converted, err))
                 return false;
         } else if (load_find_column(schema->columns, schema->column_count, column.name) < 0) {
             schema->columns[schema->column_count++] = column;
@@ -129,19 +136,30 @@ static bool add_timestamp_column(struct builder *builder, struct error *err) {
     return true;
 }
 
-/* A full load replaces all rows, so the lake decides for itself what its old columns are good for. */
+/* Rows that a conversion replaces keep the columns that the source dropped. */
+static void keep_lake_columns(struct builder *builder) {
+    const struct lake_version *lake = builder->input->lake;
+    struct load_schema *schema = builder->schema;
+    for (size_t i = 0; i < lake->column_count; i++)
+        if (find_id(schema->columns, schema->column_count, lake->columns[i].id) < 0 &&
+            load_find_column(schema->columns, schema->column_count, lake->columns[i].name) < 0)
+            schema->columns[schema->column_count++] = lake->columns[i];
+}
+
+/* A full load replaces all rows, so the lake's types do not matter then. */
 static bool join_lake_types(struct builder *builder, struct error *err) {
-    for (size_t i = 0; i < builder->schema->column_count; i++) {
-        struct column *column = &builder->schema->columns[i];
-        const struct column *lake = find_in_lake(builder->input->lake, column);
-        struct type wider;
-        if (lake == NULL || type_equal(lake->type, column->type))
-            continue;
-        if (builder->input->plan->full_load_count > 0 && !type_widen(column->type, lake->type, &wider))
-            continue;
-        if (!join_types(column, lake->type, "the lake", err))
+    struct load_schema *schema = builder->schema;
+    if (builder->input->plan->full_load_count > 0)
+        return true;
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const struct column *lake = load_find_lake_column(builder->input->lake, &schema->columns[i]);
+        bool converted;
+        if (lake != NULL && !join_types(&schema->columns[i], lake->type, "the lake", &converted, err))
             return false;
+        schema->rewrite |= lake != NULL && converted;
     }
+    if (schema->rewrite)
+        keep_lake_columns(builder);
     return true;
 }
 
@@ -226,7 +244,7 @@ static bool cut_captured_parts(struct builder *builder, int *versions, struct er
 }
 
 static size_t count_history_columns(const struct load_schema_input *input) {
-    size_t count = 1; /* the timestamp column */
+    size_t count = 1 + input->lake->column_count; /* the timestamp column, and what the lake has beside */
     for (size_t i = 0; i < input->schema_count; i++)
         count += input->schemas[i].table->column_count;
     return count;

@@ -47,6 +47,8 @@ struct load_schema {
     size_t key_count;
     const char *const *partition;
     size_t partition_count;
+    bool rewrite; /* a captured column changed to a type that no widening reaches: existing rows are converted, as the
+                     source converted its own */
     struct load_part *parts; /* full-load parts first, each group in the order of its files */
     size_t part_count;
 };
@@ -75,6 +77,9 @@ bool load_schema_make(struct arena *arena, const struct load_schema_input *input
  * as input->types in the next try); NULL when nothing could be widened. */
 bool load_schema_widen(const struct load_schema_input *input, const struct load_schema *schema, json_t **types,
                        struct error *err);
+
+/* The lake's column that a column of the target is, by id, or by name where one of them has no id; NULL: it is new. */
+const struct column *load_find_lake_column(const struct lake_version *lake, const struct column *column);
 
 /* Index of the column with that name in any ASCII case (as the engine and the lake's readers compare), or -1. */
 int load_find_column(const struct column *columns, size_t count, const char *name);

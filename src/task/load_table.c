@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "task/load_reduce.h"
 #include "task/load_scan.h"
+#include "task/load_sql.h"
 #include "task/load_table.h"
 
 enum {
@@ -95,7 +96,7 @@ static bool read_schemas(struct load_run *run, struct error *err) {
 
 static bool make_schema(struct load_run *run, struct error *err) {
     const struct config *config = run->pass->config;
-    const char *folder = arena_printf(&run->arena, "%s/%s/", run->job->schema, run->job->table);
+    const char *folder = raw_table_folder(&run->arena, run->job->schema, run->job->table);
     run->format = load_format_of(config, run->pass->raw, folder, run->captured != NULL);
     run->input = (struct load_schema_input){.config = config_find_table(config, run->job->schema, run->job->table),
                                             .row = &run->row,
@@ -132,6 +133,39 @@ static struct lake_load lake_load_of(const struct load_run *run, const char *ful
     };
 }
 
+/* The rows that replace the table, if it is replaced; sql stays empty if not. */
+static bool make_replacement(struct load_run *run, const struct load_scan *scan, struct buf *sql, struct error *err) {
+    if (run->plan.full_load_count > 0) {
+        load_sql_full_load(scan, sql);
+    } else if (run->schema.rewrite) {
+        log_info("%s.%s: a column's type changed at the source so that the lake table is rewritten", run->job->schema,
+                 run->job->table);
+        return load_sql_rewrite(&run->schema, run->lake, sql, err);
+    }
+    return true;
+}
+
+static bool count_full_load(struct load_run *run, const struct load_scan *scan, uint64_t *rows, struct error *err) {
+    *rows = 0;
+    for (size_t i = 0; i < run->schema.part_count; i++) {
+        int64_t count = 0;
+        struct buf sql;
+        if (!run->schema.parts[i].full_load)
+            continue;
+        *rows += load_scan_rows(scan, i);
+        if (run->schema.parts[i].parquet == NULL)
+            continue;
+        buf_init(&sql, BUF_MAX_DEFAULT);
+        load_sql_count_part(scan, i, &sql); /* from the footers */
+        bool ok = engine_query_int(run->connection, sql.data, &count, err);
+        buf_deinit(&sql);
+        if (!ok)
+            return false;
+        *rows += (uint64_t)count;
+    }
+    return true;
+}
+
 /* Reads the files into the engine and commits. */
 static bool stage_and_commit(struct load_run *run, const struct load_scan *scan, struct error *err) {
     struct load_changes changes = {0};
@@ -142,15 +176,13 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     buf_init(&sql, BUF_MAX_DEFAULT);
     if (run->plan.change_count > 0 && !load_reduce(run->connection, &run->schema, scan, &changes, err))
         goto done;
-    if (run->plan.full_load_count > 0)
-        load_scan_full_load_sql(scan, &sql);
-    if (!fault_point("load.staged", err))
+    if (!make_replacement(run, scan, &sql, err) || !fault_point("load.staged", err))
         goto done;
-    struct lake_load load = lake_load_of(run, run->plan.full_load_count > 0 ? sql.data : NULL, &changes);
+    struct lake_load load = lake_load_of(run, sql.len > 0 ? sql.data : NULL, &changes);
     if (!lake_load(run->lake, run->connection, &load, &result, err))
         goto done;
     run->committed = true;
-    ok = load_scan_count_full_load(scan, run->connection, &full_load_rows, err);
+    ok = count_full_load(run, scan, &full_load_rows, err);
     run->rows = (int64_t)(full_load_rows + changes.rows);
     run->files = (int64_t)load_plan_file_count(&run->plan);
 done:

@@ -1,0 +1,183 @@
+#include "task/load_sql.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { SEQUENCE_RECORD_BITS = 40 }; /* _seq = file << 40 | record, as engine_scan numbers its units */
+
+/* The raw text of a value as an SQL expression of its lake type. */
+static void append_initial(struct buf *sql, struct type type, const char *text) {
+    char name[TYPE_TEXT_BYTES];
+    type_format_sql(type, name);
+    if (text == NULL) {
+        buf_printf(sql, "CAST(NULL AS %s)", name);
+    } else if (type.kind == TYPE_BINARY) {
+        buf_append_text(sql, "unhex(");
+        buf_append_sql_text(sql, text, strlen(text));
+        buf_append_char(sql, ')');
+    } else {
+        buf_append_text(sql, "CAST(");
+        buf_append_sql_text(sql, text, strlen(text));
+        if (type.kind == TYPE_TIMESTAMPTZ) /* raw texts of instants are in UTC */
+            buf_append_text(sql, " || '+00'");
+        buf_printf(sql, " AS %s)", name);
+    }
+}
+
+/* A column as another lake type. The engine writes a whole float as 1.0, a source (and a raw file) as 1. */
+static void append_cast(struct buf *sql, const struct column *column, struct type target) {
+    char type[TYPE_TEXT_BYTES];
+    bool is_float = column->type.kind == TYPE_FLOAT32 || column->type.kind == TYPE_FLOAT64;
+    bool trim = is_float && target.kind == TYPE_STRING;
+    type_format_sql(target, type);
+    buf_append_text(sql, trim ? "regexp_replace(CAST(" : "CAST(");
+    buf_append_sql_name(sql, column->name);
+    buf_printf(sql, " AS %s)%s", type, trim ? ", '\\.0$', '')" : "");
+}
+
+static void append_column(struct buf *sql, const struct load_part *part, int index, struct type target) {
+    const struct column *column = &part->columns[index];
+    if (part->parquet != NULL && part->parquet->nested[index]) {
+        buf_append_text(sql, "CAST(to_json(");
+        buf_append_sql_name(sql, column->name);
+        buf_append_text(sql, ") AS VARCHAR)");
+    } else if (part->parquet == NULL && type_equal(column->type, target)) {
+        buf_append_sql_name(sql, column->name);
+    } else {
+        append_cast(sql, column, target);
+    }
+}
+
+static void append_columns(struct buf *sql, const struct load_schema *schema, const struct load_part *part) {
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const struct load_field *field = &part->fields[i];
+        buf_append_text(sql, ", ");
+        if (field->column >= 0)
+            append_column(sql, part, field->column, schema->columns[i].type);
+        else
+            append_initial(sql, schema->columns[i].type, field->initial);
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, schema->columns[i].name);
+    }
+}
+
+/* The marks of the part's columns as marks of the target's. */
+static void append_unchanged(struct buf *sql, const struct load_schema *schema, const struct load_part *part) {
+    bool same = part->column_count == schema->column_count;
+    for (size_t i = 0; i < schema->column_count; i++)
+        same &= part->fields[i].column == (int)i;
+    bool marked = part->parquet == NULL || part->parquet->has_unchanged;
+    if (!marked || schema->column_count == 0) {
+        buf_append_text(sql, ", CAST(NULL AS VARCHAR) AS _unchanged");
+    } else if (same) {
+        buf_append_text(sql, ", _unchanged");
+    } else {
+        buf_append_text(sql, ", CASE WHEN _unchanged IS NOT NULL THEN concat(");
+        for (size_t i = 0; i < schema->column_count; i++) {
+            if (part->fields[i].column >= 0)
+                buf_printf(sql, "%ssubstr(_unchanged, %d, 1)", i > 0 ? ", " : "", part->fields[i].column + 1);
+            else
+                buf_printf(sql, "%s'0'", i > 0 ? ", " : "");
+        }
+        buf_append_text(sql, ") END AS _unchanged");
+    }
+}
+
+static void append_op(struct buf *sql, const struct load_part *part) {
+    if (part->parquet == NULL) {
+        buf_append_text(sql, "_op");
+    } else if (part->parquet->op_name == NULL) {
+        buf_append_text(sql, "'I'");
+    } else {
+        struct buf name;
+        buf_init(&name, BUF_MAX_DEFAULT);
+        buf_append_text(&name, "upper(CAST(");
+        buf_append_sql_name(&name, part->parquet->op_name);
+        buf_append_text(&name, " AS VARCHAR))");
+        buf_printf(sql, "CASE WHEN %s IN ('I', 'U'%s) THEN %s ELSE error('Op is none of I, U and D') END", name.data,
+                   part->full_load ? "" : ", 'D'", name.data);
+        buf_deinit(&name);
+    }
+}
+
+static void append_sequence(struct buf *sql, const struct load_part *part) {
+    if (part->parquet == NULL)
+        buf_printf(sql, "_seq + (%zu::BIGINT << %d)", part->first_file, SEQUENCE_RECORD_BITS);
+    else
+        buf_printf(sql, "((file_index + %zu)::BIGINT << %d) + file_row_number", part->first_file, SEQUENCE_RECORD_BITS);
+}
+
+static void append_from(struct buf *sql, const struct load_scan *scan, size_t index) {
+    const struct load_part *part = &load_scan_schema(scan)->parts[index];
+    const struct load_format *format = load_scan_format(scan);
+    if (part->parquet == NULL) {
+        buf_printf(sql, " FROM sluice_scan('%s')", load_scan_name(scan, index));
+        return;
+    }
+    buf_append_text(sql, " FROM read_parquet([");
+    for (size_t i = 0; i < part->file_count; i++) {
+        char *name = mem_printf("%s%s", format->folder, part->files[i].name);
+        buf_append_text(sql, i > 0 ? ", " : "");
+        load_parquet_append_path(sql, format->raw, name);
+        mem_free(name);
+    }
+    buf_append_text(sql, "], hive_partitioning = false)");
+}
+
+static void append_part(struct buf *sql, const struct load_scan *scan, size_t index) {
+    const struct load_schema *schema = load_scan_schema(scan);
+    const struct load_part *part = &schema->parts[index];
+    buf_append_text(sql, "SELECT ");
+    if (!part->full_load) {
+        append_sequence(sql, part);
+        buf_append_text(sql, " AS _seq, ");
+    }
+    append_op(sql, part);
+    buf_append_text(sql, part->full_load ? " AS \"Op\"" : " AS _op");
+    append_columns(sql, schema, part);
+    if (!part->full_load)
+        append_unchanged(sql, schema, part);
+    append_from(sql, scan, index);
+}
+
+static void append_parts(const struct load_scan *scan, bool full_load, struct buf *sql) {
+    const struct load_schema *schema = load_scan_schema(scan);
+    const char *separator = "";
+    for (size_t i = 0; i < schema->part_count; i++) {
+        if (schema->parts[i].full_load != full_load)
+            continue;
+        buf_append_text(sql, separator);
+        append_part(sql, scan, i);
+        separator = " UNION ALL ";
+    }
+}
+
+void load_sql_full_load(const struct load_scan *scan, struct buf *sql) { append_parts(scan, true, sql); }
+void load_sql_changes(const struct load_scan *scan, struct buf *sql) { append_parts(scan, false, sql); }
+
+void load_sql_count_part(const struct load_scan *scan, size_t part, struct buf *sql) {
+    buf_append_text(sql, "SELECT count(*)");
+    append_from(sql, scan, part);
+}
+
+bool load_sql_rewrite(const struct load_schema *schema, struct lake_table *table, struct buf *sql, struct error *err) {
+    buf_append_text(sql, "SELECT \"Op\"");
+    for (size_t i = 0; i < schema->column_count; i++) {
+        const struct column *target = &schema->columns[i], *before = load_find_lake_column(&table->version, target);
+        buf_append_text(sql, ", ");
+        if (before == NULL)
+            append_initial(sql, target->type, target->initial);
+        else if (type_equal(before->type, target->type))
+            buf_append_sql_name(sql, before->name);
+        else
+            append_cast(sql, before, target->type);
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, target->name);
+    }
+    buf_append_text(sql, " FROM (");
+    if (!lake_scan(table, sql, err))
+        return false;
+    buf_append_char(sql, ')');
+    return true;
+}
