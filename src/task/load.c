@@ -209,9 +209,9 @@ static void summarize(const struct job_list *list, struct load_summary *summary)
 
 static bool open_pass(struct load_pass *pass, struct error *err) {
     const struct config *config = pass->config;
-    pass->format = lake_format_find(config->lake.format);
+    pass->format = lake_format_require(config->lake.format, err);
     if (pass->format == NULL)
-        return error_set(err, ERROR_CONFIG, "lake: format: \"%s\" is not built into this program", config->lake.format);
+        return false;
     pass->lake.target_file_size_bytes = (uint64_t)config->lake.target_file_size_bytes;
     return store_open(config->raw.location, &pass->raw, err) &&
            store_open(config->lake.location, &pass->lake.store, err) && state_open(config->state, &pass->state, err);

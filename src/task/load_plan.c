@@ -113,11 +113,17 @@ static const char *base_name_of(const char *name) {
     return slash != NULL ? slash + 1 : name;
 }
 
+/* The last file that was applied, "" for none: "0" is a way to say that. */
+static const char *applied_name(const struct controller_row *row) {
+    const char *name = base_name_of(controller_last_file_name(row));
+    return strcmp(name, "0") == 0 ? "" : name;
+}
+
 static const char *later_name(const char *a, const char *b) { return b != NULL && raw_compare_names(b, a) > 0 ? b : a; }
 
 static bool plan_changes(struct arena *arena, const struct controller_row *row, const struct checkpoint_table *captured,
                          const struct raw_files *files, struct load_plan *plan, struct error *err) {
-    const char *applied = base_name_of(controller_last_file_name(row));
+    const char *applied = applied_name(row);
     const char *after = captured != NULL ? later_name(applied, captured->full_load_after) : applied;
     const char *until = captured != NULL ? captured->committed : NULL;
     size_t begin = 0;

@@ -109,6 +109,7 @@ static bool join_types(struct column *target, struct type other, const char *who
  * column since belongs to the newer one. */
 static bool merge_version(struct builder *builder, const struct table *version, struct error *err) {
     struct load_schema *schema = builder->schema;
+    size_t newer_count = schema->column_count;
     for (size_t i = 0; i < version->column_count; i++) {
         struct column column = lake_column(&version->columns[i]);
         int known = find_id(schema->columns, schema->column_count, column.id);
@@ -116,7 +117,7 @@ static bool merge_version(struct builder *builder, const struct table *version, 
             bool converted;
             if (!join_types(&schema->columns[known], column.type, "older raw files", &converted, err))
                 return false;
-        } else if (load_find_column(schema->columns, schema->column_count, column.name) < 0) {
+        } else if (load_find_column(schema->columns, newer_count, column.name) < 0) {
             schema->columns[schema->column_count++] = column;
         }
     }
