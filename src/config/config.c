@@ -2,10 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "config/options.h"
 #include "config/quantity.h"
@@ -557,8 +559,25 @@ static const char *pattern_of(struct arena *arena, const char *name) {
     return out;
 }
 
-/* Defaults that come from other options. */
+/* The memory that this process may have: the machine's, or the control group's when that is less. */
+static uint64_t available_memory_bytes(void) {
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t limit;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re"); /* "max" without a limit, and then it is no number */
+    if (file == NULL)
+        return bytes;
+    if (fscanf(file, "%" SCNu64, &limit) == 1 && limit < bytes)
+        bytes = limit;
+    fclose(file);
+    return bytes;
+}
+
+/* Defaults that come from other options or from the machine. */
 static void derive(struct config *config) {
+    if (config->memory_limit_bytes == 0)
+        config->memory_limit_bytes = available_memory_bytes() / 4;
+    if (config->memory_limit_bytes < MEMORY_LIMIT_MIN_BYTES)
+        config->memory_limit_bytes = MEMORY_LIMIT_MIN_BYTES;
     if (config->temp_folder == NULL) {
         const char *temp = getenv("TMPDIR");
         config->temp_folder = temp != NULL && temp[0] != '\0' ? arena_strdup(&config->arena, temp) : "/tmp";

@@ -90,7 +90,7 @@ struct config {
     const char *state;
     const char *catalog; /* NULL: none */
     struct config_schedule schedule;
-    uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
+    uint64_t memory_limit_bytes; /* never 0: a quarter of the machine (or control group) when it is not given */
     int64_t threads;             /* 0: all cores */
     const char *temp_folder;     /* never NULL: $TMPDIR or /tmp when it is not given */
     struct config_table *tables;

@@ -64,6 +64,8 @@ enum option_section_number {
 };
 extern const struct option_section option_sections[SECTION_COUNT];
 
+enum { MEMORY_LIMIT_MIN_BYTES = 64 << 20 };
+
 const struct option *option_find(const struct option_section *section, const char *name);
 
 /* What is accepted, in words: "a whole number from 0 to 65535", "one of csv, parquet". */

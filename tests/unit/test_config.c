@@ -60,7 +60,7 @@ static void test_minimal(void **state) {
     assert_int_equal(config->lake.target_file_size_bytes, 128 << 20);
     assert_string_equal(config->schedule.load, "every 1m");
     assert_null(config->schedule.maintain);
-    assert_int_equal(config->memory_limit_bytes, 0);
+    assert_true(config->memory_limit_bytes >= MEMORY_LIMIT_MIN_BYTES);
     assert_string_equal(config->temp_folder, getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     assert_int_equal(config->table_count, 0);
     config_free(config);

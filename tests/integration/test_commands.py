@@ -1,0 +1,265 @@
+"""What a person types: the commands around the loads, on raw files that AWS DMS could have written."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests.harness.sluice import Sluice, binary, wait_until
+
+USAGE, DATA, OUTSIDE = 2, 3, 4
+PRODUCT = "id,name,price\n1,Sandstone,2.50\n2,NULL,10.00\n3,\"a, \"\"b\"\"\nc\",0.10\n4,\"\",NULL\n"
+
+
+def write_table(driver, schema, table, text, name="LOAD00000001.csv"):
+    folder = driver.raw / schema / table
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+@pytest.fixture
+def sluice():
+    with Sluice(source={"engine": "dms"}, tables=[{"name": "shop.product", "columns": {"price": "decimal(10,2)"}}]) as driver:
+        write_table(driver, "shop", "product", PRODUCT)
+        yield driver
+
+
+@pytest.fixture
+def loaded(sluice):
+    sluice.run("tables", "set", "--schema", "shop", "--table", "product", "--primary-key", "id", "--active", "true")
+    sluice.run("load")
+    return sluice
+
+
+def row_of(sluice, table="product"):
+    return next(r for r in json.loads(sluice.run("tables", "list", "--format", "json").stdout) if r["table"] == table)
+
+
+def plain(*args, cwd=None, stdin=subprocess.DEVNULL):
+    return subprocess.run([str(binary()), *args], capture_output=True, text=True, cwd=cwd, stdin=stdin, timeout=60)
+
+
+# --- init, help, version ---
+
+
+def test_init_writes_a_config_that_parses(tmp_path):
+    done = plain("init", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "sluice.yaml").stat().st_mode & 0o077 == 0
+    done = plain("tables", "list", cwd=tmp_path)
+    assert done.returncode == USAGE and "SHOP_PASSWORD is not set" in done.stderr
+    again = plain("init", cwd=tmp_path)
+    assert again.returncode == USAGE and "there already" in again.stderr
+    assert plain("init", "-", cwd=tmp_path).stdout == (tmp_path / "sluice.yaml").read_text()
+
+
+def test_help_and_version():
+    assert plain("--version").stdout.startswith("sluice ")
+    assert "tables set" in plain("--help").stdout
+    assert "--last-full-load-date" in plain("tables", "set", "--help").stdout
+    assert plain("help", "tables", "set").stdout == plain("tables", "set", "--help").stdout
+    assert plain("help", "nothing").returncode == USAGE
+
+
+@pytest.mark.parametrize("args, words", [
+    ((), "a command is missing"),
+    (("lod",), 'unknown command "lod"; did you mean "load"?'),
+    (("load", "--shema", "x"), 'unknown flag "shema"; did you mean "schema"?'),
+    (("load", "--log-level", "loud"), "--log-level"),
+    (("tables", "set"), "tables set needs --schema NAME"),
+])
+def test_mistakes_on_the_command_line(args, words):
+    done = plain(*args)
+    assert done.returncode == USAGE and words in done.stderr and done.stdout == ""
+
+
+def test_a_config_with_an_unknown_key(sluice):
+    sluice.config["sorce"] = sluice.config.pop("source")
+    sluice.write_config()
+    done = sluice.run("load", ok=(USAGE,))
+    assert 'unknown key "sorce"; did you mean "source"?' in done.stderr and "sluice.yaml:" in done.stderr
+
+
+def test_a_table_format_that_is_not_built(sluice):
+    sluice.config["lake"]["format"] = "delta"
+    sluice.write_config()
+    for args in (("load",), ("query", "select 1"), ("check",)):
+        done = sluice.run(*args, ok=(USAGE,))
+        assert '"delta"' in done.stderr + done.stdout, args
+
+
+# --- tables ---
+
+
+def test_a_new_table_waits(sluice):
+    assert "waits for activation" in sluice.run("tables", "list").stdout
+    row = row_of(sluice)
+    assert row["ActiveFlag"] == "false" and row["PrimaryKey"] is None and row["folder"] == "shop/product/"
+    assert row["path"] == f"{sluice.raw}/shop/product/"
+    assert row["LastIncrementalFile"] == row["path"] + "0" and row["LastFullLoadDate"] == "1900-01-01 00:00:00"
+    assert "1 waiting" in sluice.run("load").stdout
+    done = sluice.run("query", "select * from shop.product", ok=(DATA,))
+    assert "shop.product has no data in the lake yet: it waits for activation" in done.stderr
+
+
+def test_set_keeps_what_is_not_given(sluice):
+    def set_row(*flags):
+        sluice.run("tables", "set", "--schema", "shop", "--table", "product", *flags)
+        return row_of(sluice)
+
+    row = set_row("--primary-key", "id, name", "--partition-key", "price")
+    assert (row["PrimaryKey"], row["PartitionKey"], row["ActiveFlag"]) == ("id,name", "price", "false")
+    row = set_row("--active=true", "--partition-key", "null")
+    assert (row["PrimaryKey"], row["PartitionKey"], row["ActiveFlag"]) == ("id,name", None, "true")
+    row = set_row("--last-full-load-date", "2026-11-01T10:15:00.5Z", "--last-incremental-file", "20261101-101500123.csv")
+    assert row["LastFullLoadDate"] == "2026-11-01 10:15:00.500000"
+    assert row["LastIncrementalFile"] == row["path"] + "20261101-101500123.csv"
+    assert set_row("--last-incremental-file", row["LastIncrementalFile"])["LastIncrementalFile"] == row["LastIncrementalFile"]
+    assert set_row("--last-incremental-file", "0")["LastIncrementalFile"] == row["path"] + "0"
+
+
+@pytest.mark.parametrize("flags, words", [
+    (("--schema", "shop", "--table", "product"), "nothing to set"),
+    (("--schema", "shop", "--table", "prodct", "--active", "true"), 'did you mean "shop.product"?'),
+    (("--schema", "shop", "--table", "product", "--active", "yes"), "--active"),
+    (("--schema", "shop", "--table", "product", "--last-full-load-date", "yesterday"), '"yesterday" is no time'),
+    (("--schema", "shop", "--table", "product", "--last-incremental-file", "LOAD00000001.csv"), "the name of no change file"),
+    (("--schema", "shop", "--table", "product", "--primary-key", "id,,name"), "has an empty name"),
+])
+def test_set_refuses(sluice, flags, words):
+    before = row_of(sluice)
+    done = sluice.run("tables", "set", *flags, ok=(USAGE,))
+    assert words in done.stderr
+    assert row_of(sluice) == before
+
+
+# --- query ---
+
+
+def test_query_as_json_lines(loaded):
+    assert loaded.query('select "Op", id, name, price, id = 1 as first, id / 4.0::double as part from shop.product order by id') == [
+        {"Op": "I", "id": 1, "name": "Sandstone", "price": "2.50", "first": True, "part": 0.25},
+        {"Op": "I", "id": 2, "name": None, "price": "10.00", "first": False, "part": 0.5},
+        {"Op": "I", "id": 3, "name": 'a, "b"\nc', "price": "0.10", "first": False, "part": 0.75},
+        {"Op": "I", "id": 4, "name": "", "price": None, "first": False, "part": 1.0},
+    ]
+
+
+def test_query_as_csv(loaded):
+    text = loaded.run("query", "select id, name, price from shop.product order by id").stdout  # not a terminal: CSV
+    assert text == 'id,name,price\n1,Sandstone,2.50\n2,,10.00\n3,"a, ""b""\nc",0.10\n4,"",\n'
+    assert list(csv.reader(io.StringIO(text)))[3] == ["3", 'a, "b"\nc', "0.10"]
+
+
+def test_query_as_table(loaded):
+    assert loaded.run("query", "--format", "table", "select id, name, price from shop.product order by id;").stdout == (
+        " id | name      | price\n"
+        "----+-----------+-------\n"
+        "  1 | Sandstone |  2.50\n"
+        "  2 | NULL      | 10.00\n"
+        "  3 | a, \"b\"\\nc |  0.10\n"
+        "  4 |           |  NULL\n"
+        "(4 rows)\n")
+
+
+def test_query_reads_stdin(loaded):
+    done = subprocess.run(loaded.command("query", "--format", "jsonl"), input="select count(*) as n\nfrom shop.product;\n", capture_output=True,
+                          text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, '{"n": 4}\n'), done.stderr
+
+
+def test_query_lists_tables(loaded):
+    rows = loaded.query("select table_schema, table_name from information_schema.tables")
+    assert rows == [{"table_schema": "shop", "table_name": "product"}]
+
+
+@pytest.mark.parametrize("sql, words", [
+    ("selct 1", "selct"),
+    ("select nme from shop.product", "nme"),
+    ("select * from shop.nothing", "nothing"),
+    (" ; ", "empty"),
+])
+def test_query_mistakes(loaded, sql, words):
+    done = loaded.run("query", sql, ok=(USAGE,))
+    assert words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(loaded):
+    process = subprocess.Popen(loaded.command("query", "--format", "csv", "select range from range(10000000)"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"range\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 0
+
+
+def test_a_full_disk_behind_stdout_is_an_error(loaded):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(loaded.command("query", "select range from range(100000)"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == OUTSIDE and "stdout" in done.stderr
+
+
+# --- status, check, run ---
+
+
+def test_status(loaded):
+    status = loaded.status()
+    assert status["task"] == "test" and status["capture"] is None
+    (table,) = status["tables"]
+    assert (table["schema"], table["table"], table["waiting_for"], table["capture"]) == ("shop", "product", None, None)
+    assert table["load"]["active"] and table["load"]["rows_loaded"] == 4 and table["load"]["last_error"] is None
+    text = loaded.run("status").stdout
+    assert "shop.product" in text and "nothing captured yet" in text
+
+
+def test_status_shows_the_error_of_a_table(loaded):
+    write_table(loaded, "shop", "product", "Op,id,name,price\nU,1,\"open,1.00\n", "20261101-101500000.csv")
+    loaded.run("load", ok=(DATA,))
+    assert "20261101-101500000.csv" in loaded.status()["tables"][0]["load"]["last_error"]
+    assert "failed: " in loaded.run("tables", "list").stdout
+
+
+def test_check(sluice):
+    done = sluice.run("check")
+    assert "all is well" in done.stdout and "FAIL" not in done.stdout
+    assert not list(sluice.raw.glob("*check*")) and not list(sluice.lake.glob("*"))
+
+
+def test_check_says_what_fails_and_goes_on(sluice):
+    blocked = sluice.folder / "blocked"
+    blocked.write_text("a file where the lake should be")
+    sluice.config["lake"]["location"] = f"file://{blocked}/lake"
+    sluice.write_config()
+    done = sluice.run("check", ok=(OUTSIDE,))
+    assert "FAIL  lake: " in done.stdout and "OK    state: " in done.stdout and "1 to mend" in done.stdout
+
+
+@pytest.mark.parametrize("schedule", ["continuous", "every 1s"])
+def test_run_loads_until_it_is_stopped(sluice, schedule):
+    sluice.config["schedule"] = {"load": schedule}
+    sluice.write_config()
+    process = sluice.start("run")
+    wait_until(lambda: "product" in sluice.run("tables", "list").stdout, "the table is seen", process=process)
+    sluice.run("tables", "set", "--schema", "shop", "--table", "product", "--primary-key", "id", "--active", "true")
+    wait_until(lambda: row_of(sluice)["rows_loaded"] == 4, "the table is loaded", process=process)
+    write_table(sluice, "shop", "product", "Op,id,name,price\nD,1,NULL,NULL\n", "20261101-101500000.csv")
+    wait_until(lambda: row_of(sluice)["rows_loaded"] == 5, "the change is loaded", process=process)
+    assert sluice.stop(process) == 0
+    assert sluice.query("select count(*) as n from shop.product") == [{"n": 3}]
+
+
+def test_run_ends_when_the_config_cannot_work(sluice):
+    sluice.config["lake"]["format"] = "delta"
+    sluice.config["schedule"] = {"load": "continuous"}
+    sluice.write_config()
+    done = sluice.run("run", ok=(USAGE,))
+    assert "delta" in done.stderr
+
+
+def test_json_log(sluice):
+    done = sluice.run("--log-format", "json", "load", "--table", "nothing", ok=(USAGE,))
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines[-1]["level"] == "ERROR" and "nothing" in lines[-1]["message"]
