@@ -393,7 +393,7 @@ static size_t format_digits(const char *digits, size_t count, int exponent, char
 
 /* value rounded to `precision` digits, by the C library; the locale's point is passed over. */
 static size_t format_precision(double value, int precision, char *out) {
-    char text[VALUE_FLOAT_BYTES * 2], digits[VALUE_FLOAT_BYTES];
+    char text[VALUE_FLOAT_BYTES * 2], digits[VALUE_FLOAT_BYTES] = "0";
     snprintf(text, sizeof text, "%.*e", precision - 1, value);
     const char *p = text;
     size_t count = 0;

@@ -20,12 +20,12 @@ void raw_format_load_name(unsigned number, enum raw_format format, char out[RAW_
 
 enum { MOMENT_BYTES = 18 }; /* "yyyyMMdd-HHmmssSSS" */
 
-static void format_moment(int64_t time_ms, char out[RAW_NAME_BYTES]) {
+static void format_moment(int64_t time_ms, const char *suffix, char out[RAW_NAME_BYTES]) {
     int64_t day_ms = 86400000, days = time_ms / day_ms, rest = time_ms % day_ms, year;
     unsigned month, day;
     clock_civil_from_days(days, &year, &month, &day);
-    snprintf(out, RAW_NAME_BYTES, "%04d%02u%02u-%02d%02d%02d%03d", (int)year, month, day, (int)(rest / 3600000),
-             (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000));
+    snprintf(out, RAW_NAME_BYTES, "%04d%02u%02u-%02d%02d%02d%03d%s", (int)year, month, day, (int)(rest / 3600000),
+             (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000), suffix);
 }
 
 /* The milliseconds since 1970 of a name that format_moment wrote; false for any other name. */
@@ -37,16 +37,15 @@ static bool parse_moment(const char *name, int64_t *time_ms) {
         return false;
     *time_ms = (((clock_days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli;
     char again[RAW_NAME_BYTES];
-    format_moment(*time_ms, again);
+    format_moment(*time_ms, "", again);
     return strncmp(again, name, MOMENT_BYTES) == 0;
 }
 
 void raw_format_change_name(int64_t time_us, const char *last, enum raw_format format, char out[RAW_NAME_BYTES]) {
     int64_t last_ms;
-    format_moment(time_us / 1000, out);
+    format_moment(time_us / 1000, suffixes[format], out);
     if (last != NULL && raw_compare_names(out, last) <= 0 && parse_moment(last, &last_ms))
-        format_moment(last_ms + 1, out);
-    strcat(out, suffixes[format]);
+        format_moment(last_ms + 1, suffixes[format], out);
 }
 
 int raw_compare_names(const char *a, const char *b) {
