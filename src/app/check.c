@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "app/command.h"
+#include "app/ledger.h"
 #include "base/clock.h"
 #include "config/schedule.h"
 #include "engine/engine.h"
 #include "lake/lake.h"
-
 #include "source/source.h"
 #include "state/state.h"
 #include "store/store.h"
@@ -49,12 +49,14 @@ static bool try_store(const char *location, struct error *err) {
     return ok;
 }
 
-static void check_store(struct check *check, const char *subject, const char *location) {
+static bool check_store(struct check *check, const char *subject, const char *location) {
     struct error err = {0};
-    if (try_store(location, &err))
+    bool ok = try_store(location, &err);
+    if (ok)
         print_line(check, CHECK_OK, subject, location, NULL);
     else
         print_failure(check, subject, &err);
+    return ok;
 }
 
 /* --- state -------------------------------------------------------------------------------------------------------------------- */
@@ -72,12 +74,44 @@ static bool try_state(const struct config *config, struct error *err) {
     return ok;
 }
 
-static void check_state(struct check *check) {
+static bool check_state(struct check *check) {
     struct error err = {0};
-    if (try_state(check->config, &err))
+    bool ok = try_state(check->config, &err);
+    if (ok)
         print_line(check, CHECK_OK, "state", check->config->state, NULL);
     else
         print_failure(check, "state", &err);
+    return ok;
+}
+
+/* --- tables: what the rows say together ----------------------------------------------------------------------------------------- */
+
+static void check_rows(struct check *check, struct ledger *ledger) {
+    char line[1024];
+    size_t waiting = 0;
+    for (size_t i = 0; i < ledger->row_count; i++) {
+        const struct controller_row *row = &ledger->rows[i];
+        const struct controller_row *twin = row->active ? ledger_find_twin(ledger, check->config, row) : NULL;
+        waiting += !row->active;
+        if (twin == NULL || strcmp(row->path, twin->path) > 0) /* a pair is shown once */
+            continue;
+        check->config_is_wrong = true;
+        snprintf(line, sizeof line, "%s.%s and %s.%s are the same lake table and replace each other", row->schema,
+                 row->table, twin->schema, twin->table);
+        print_line(check, CHECK_FAILED, "lake.table_name", line, "table_name: \"{schema}_{table}\"");
+    }
+    snprintf(line, sizeof line, "%zu known, %zu of them wait for activation", ledger->row_count, waiting);
+    print_line(check, CHECK_OK, "tables", line, NULL);
+}
+
+static void check_tables(struct check *check) {
+    struct ledger ledger;
+    struct error err = {0};
+    if (ledger_open(check->config, false, &ledger, &err))
+        check_rows(check, &ledger);
+    else
+        print_failure(check, "tables", &err);
+    ledger_close(&ledger);
 }
 
 /* --- lake format and engine ----------------------------------------------------------------------------------------------------- */
@@ -160,10 +194,11 @@ static bool run_check(struct command_call *call, struct error *err) {
     (void)err;
     print_line(&check, CHECK_OK, "config", config->path, NULL);
     check_source(&check);
-    check_store(&check, "raw", config->raw.location);
+    bool raw_works = check_store(&check, "raw", config->raw.location);
     check_store(&check, "lake", config->lake.location);
     check_format(&check);
-    check_state(&check);
+    if (check_state(&check) && raw_works)
+        check_tables(&check);
     check_engine(&check);
     check_schedule(&check, "schedule.load", config->schedule.load);
     if (check.failures == 0 && check.warnings == 0)

@@ -50,6 +50,18 @@ const struct checkpoint_table *ledger_find_capture(const struct ledger *ledger, 
     return NULL;
 }
 
+const struct controller_row *ledger_find_twin(struct ledger *ledger, const struct config *config,
+                                              const struct controller_row *row) {
+    const char *folder = config_table_folder(config, &ledger->arena, row->schema, row->table);
+    for (size_t i = 0; i < ledger->row_count; i++) {
+        const struct controller_row *other = &ledger->rows[i];
+        if (other != row && other->active &&
+            strcmp(config_table_folder(config, &ledger->arena, other->schema, other->table), folder) == 0)
+            return other;
+    }
+    return NULL;
+}
+
 const char *ledger_waiting_for(const struct controller_row *row, const struct checkpoint_table *capture) {
     if (row == NULL)
         return "its first file";

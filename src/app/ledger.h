@@ -33,6 +33,10 @@ void ledger_close(struct ledger *ledger);
 struct controller_row *ledger_find_row(const struct ledger *ledger, const char *schema, const char *table);
 const struct checkpoint_table *ledger_find_capture(const struct ledger *ledger, const char *schema, const char *table);
 
+/* Another active row whose lake table would be the same folder (lake.table_name without {schema}); NULL: none. */
+const struct controller_row *ledger_find_twin(struct ledger *ledger, const struct config *config,
+                                              const struct controller_row *row);
+
 /* Why the table is not loaded, in words for a person; NULL when nothing stands in the way. Either may be NULL. */
 const char *ledger_waiting_for(const struct controller_row *row, const struct checkpoint_table *capture);
 

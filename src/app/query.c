@@ -187,13 +187,12 @@ const struct command command_query = {
     .argument_max = 1,
     .summary = "runs SQL over the lake, with the source's names",
     .help = "Runs one statement of DuckDB's SQL; without SQL, or for -, it is read from stdin. The lake's tables are "
-            "\"schema\".\"table\" as in the source; their first column is \"Op\", the last change of the row. The lake "
-            "is only "
-            "read; COPY … TO writes local files.\n\n"
-            "csv is RFC 4180: NULL is an empty field, an empty text is \"\". In jsonl, integers, finite "
-            "floating-point numbers and booleans are JSON's own; decimals (which most readers would round), dates and "
-            "all else "
-            "are strings.",
+            "\"schema\".\"table\" as in the source; their first column is \"Op\", the last change of the row. SHOW ALL "
+            "TABLES lists "
+            "them. The lake is only read; COPY … TO writes local files.\n\n"
+            "csv is RFC 4180: NULL is an empty field, an empty text is \"\". In jsonl, integers, finite floating-point "
+            "numbers "
+            "and booleans are JSON's own; decimals (which most readers would round), dates and all else are strings.",
     .flags = flags,
     .needs_config = true,
     .run = run_query,

@@ -225,6 +225,20 @@ static bool apply_flags(const struct command_call *call, struct ledger *ledger, 
            (file == NULL || parse_file(arena, row, file, &row->last_incremental_file, err));
 }
 
+/* Two tables in one folder would replace each other. */
+static bool check_folder(const struct command_call *call, struct ledger *ledger, const struct controller_row *row,
+                         struct error *err) {
+    const struct controller_row *twin = row->active ? ledger_find_twin(ledger, call->config, row) : NULL;
+    if (twin == NULL)
+        return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "%s.%s and %s.%s would both be the lake table \"%s\": write table_name: \"{schema}_{table}\" in the lake of "
+        "%s, or load one of them only",
+        row->schema, row->table, twin->schema, twin->table,
+        config_table_folder(call->config, &ledger->arena, row->schema, row->table), call->config->path);
+}
+
 static bool error_no_table(struct ledger *ledger, const char *schema, const char *table, struct error *err) {
     const char *name = arena_printf(&ledger->arena, "%s.%s", schema, table);
     if (ledger->row_count == 0)
@@ -247,7 +261,8 @@ static bool set_once(const struct command_call *call, struct error *err) {
     bool ok = ledger_open(call->config, true, &ledger, err);
     if (ok) {
         struct controller_row *row = ledger_find_row(&ledger, schema, table);
-        ok = row != NULL ? apply_flags(call, &ledger, row, err) && controller_put(ledger.state, row, err)
+        ok = row != NULL ? apply_flags(call, &ledger, row, err) && check_folder(call, &ledger, row, err) &&
+                               controller_put(ledger.state, row, err)
                          : error_no_table(&ledger, schema, table, err);
         if (ok)
             printf("%s: %s, primary key %s, partition key %s, last full load %s, last incremental file %s\n", row->path,

@@ -136,6 +136,20 @@ def test_set_refuses(sluice, flags, words):
     assert row_of(sluice) == before
 
 
+def test_two_tables_cannot_be_one_lake_table(loaded):
+    write_table(loaded, "other", "product", "id\n1\n")
+    flags = ("--schema", "other", "--table", "product", "--primary-key", "id", "--active", "true")
+    done = loaded.run("tables", "set", *flags, ok=(USAGE,))
+    assert "shop.product" in done.stderr and "{schema}_{table}" in done.stderr
+    loaded.config["lake"]["table_name"] = "{schema}_{table}"
+    loaded.write_config()
+    loaded.run("tables", "set", *flags)
+    loaded.config["lake"]["table_name"] = "{table}"
+    loaded.write_config()
+    done = loaded.run("check", ok=(USAGE,))
+    assert done.stdout.count("FAIL  lake.table_name: other.product and shop.product") == 1
+
+
 # --- query ---
 
 
