@@ -20,9 +20,12 @@ const struct state_ops *const registry_states[] = {
 };
 
 const struct source_ops *const registry_sources[] = {
+    &source_mysql_ops,
+    &source_mariadb_ops,
     NULL,
 };
 
 const struct lake_format_ops *const registry_lake_formats[] = {
+    &lake_parquet_ops,
     NULL,
 };

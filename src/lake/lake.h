@@ -16,7 +16,7 @@ struct lake_table;
 
 /* What the tables of one lake share. Borrowed by the tables opened in it. */
 struct lake {
-    struct store *store;   /* the lake's location */
+    struct store *store; /* the lake's location */
     struct engine *engine;
     uint64_t target_file_size_bytes;
 };
@@ -32,7 +32,7 @@ struct lake_watermark {
 
 /* The current version of a table; owned by the lake_table. */
 struct lake_version {
-    uint64_t number; /* 0: the table does not exist yet */
+    uint64_t number;              /* 0: the table does not exist yet */
     const struct column *columns; /* without Op; lake types; ids as committed (0 when unknown) */
     size_t column_count;
     const char *const *partition; /* column names */
@@ -62,6 +62,7 @@ struct lake_load {
     struct lake_watermark watermark;
 };
 
+/* Rows in the files that were written and in those that they replace. */
 struct lake_result {
     uint64_t rows_written, rows_removed, files_written, files_removed;
 };
@@ -82,7 +83,10 @@ struct lake_table {
     struct lake_version version;
 };
 
-const struct lake_format_ops *lake_format_find(const char *name); /* NULL: not built; the registry lists the known ones */
+const struct lake_format_ops *
+lake_format_find(const char *name); /* NULL: not built; the registry lists the known ones */
+/* The same; NULL with kind CONFIG and the known names in the message. */
+const struct lake_format_ops *lake_format_require(const char *name, struct error *err);
 
 /* Opens a table at its current version and finishes what a crashed commit left half published. A table that does not
  * exist yet has version.number 0. Free with lake_close. */

@@ -1,0 +1,97 @@
+/* What all table formats share: finding the format, and the checks before a load. */
+#include "lake/lake.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+#include "model/value.h"
+#include "registry.h"
+
+const struct lake_format_ops *lake_format_find(const char *name) {
+    for (size_t i = 0; registry_lake_formats[i] != NULL; i++)
+        if (strcmp(registry_lake_formats[i]->name, name) == 0)
+            return registry_lake_formats[i];
+    return NULL;
+}
+
+const struct lake_format_ops *lake_format_require(const char *name, struct error *err) {
+    const struct lake_format_ops *format = lake_format_find(name);
+    if (format != NULL)
+        return format;
+    struct buf known;
+    buf_init(&known, BUF_MAX_DEFAULT);
+    for (size_t i = 0; registry_lake_formats[i] != NULL; i++)
+        buf_printf(&known, "%s%s", i == 0 ? "" : ", ", registry_lake_formats[i]->name);
+    buf_append_char(&known, '\0');
+    error_set(err, ERROR_CONFIG, "lake.format: there is no table format \"%s\"; known: %s", name, known.data);
+    buf_deinit(&known);
+    return NULL;
+}
+
+bool lake_open(const struct lake_format_ops *format, const struct lake *lake, const char *folder,
+               struct lake_table **out, struct error *err) {
+    assert(folder[0] != '\0' && folder[strlen(folder) - 1] == '/');
+    return format->open(lake, folder, out, err) || error_prefix(err, "opening the lake table %s", folder);
+}
+
+void lake_close(struct lake_table *table) {
+    if (table != NULL)
+        table->ops->close(table);
+}
+
+/* --- checks before a load */
+
+/* Op is the table's own first column; the others are of the rows that a load reads (engine_scan) and of its statements. */
+static bool is_reserved(const char *name) {
+    static const char *const names[] = {"Op", "_op", "_seq", "_unchanged"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return strncasecmp(name, "_sluice", strlen("_sluice")) == 0;
+}
+
+/* Readers of the lake (Hive, Spark, DuckDB) compare column names without case. */
+static bool check_columns(const struct lake_load *load, struct error *err) {
+    for (size_t i = 0; i < load->column_count; i++) {
+        const char *name = load->columns[i].name;
+        if (!value_is_utf8(slice_of(name)))
+            return error_set(err, ERROR_DATA, "the name of column %zu is not valid UTF-8: rename it at the source",
+                             i + 1);
+        if (name[0] == '\0' || is_reserved(name))
+            return error_set(
+                err, ERROR_DATA,
+                "column \"%s\": this name is taken in lake tables (Op, _op, _seq, _unchanged, _sluice*): rename "
+                "the column at the source",
+                name);
+        for (size_t j = 0; j < i; j++)
+            if (strcasecmp(name, load->columns[j].name) == 0)
+                return error_set(
+                    err, ERROR_DATA,
+                    "columns \"%s\" and \"%s\" are one for the lake's readers, which do not tell case apart: "
+                    "rename one at the source",
+                    load->columns[j].name, name);
+    }
+    return true;
+}
+
+static bool check_names(const char *const *names, size_t count, const char *option, struct error *err) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                return error_set(err, ERROR_DATA, "column \"%s\" is named twice: change it with `tables set … %s`",
+                                 names[i], option);
+    return true;
+}
+
+bool lake_load(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
+               struct lake_result *result, struct error *err) {
+    *result = (struct lake_result){0};
+    return check_columns(load, err) && check_names(load->key, load->key_count, "--primary-key", err) &&
+           check_names(load->partition, load->partition_count, "--partition-key", err) &&
+           table->ops->load(table, connection, load, result, err);
+}
+
+bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err) {
+    return table->ops->scan(table, sql, err);
+}
