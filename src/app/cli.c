@@ -61,9 +61,12 @@ static bool choose(const char *flag, const char *value, const char *const *words
             *out = i;
             return true;
         }
-    struct error why = {0};
-    error_unknown("value", value, words, word_count(words), &why);
-    return error_set(err, ERROR_CONFIG, "--%s: %s", flag, why.message);
+    struct buf hint;
+    buf_init(&hint, BUF_MAX_DEFAULT);
+    suggest_append(&hint, value, words, word_count(words));
+    error_set(err, ERROR_CONFIG, "--%s: \"%.80s\" is not accepted%s", flag, value, hint.data);
+    buf_deinit(&hint);
+    return false;
 }
 
 static int find_flag(const struct command_flag *flags, const char *name, size_t len) {
@@ -271,6 +274,7 @@ static bool finish_output(struct error *err) {
 static int run_command(struct command_call *call) {
     struct config *config = NULL;
     struct error err = {0};
+    assert(call->command != NULL);
     cancel_install();
     bool ok = !call->command->needs_config || config_load(call->config_path, &config, &err);
     if (ok) {

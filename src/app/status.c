@@ -120,10 +120,10 @@ static void print_bytes(int64_t bytes) {
     printf("%.*f %s", unit > 0 ? 1 : 0, amount, units[unit]);
 }
 
-static void print_warnings(const json_t *warnings) {
+static void print_warnings(json_t *warnings) {
     const char *name;
-    const json_t *count;
-    json_object_foreach((json_t *)(uintptr_t)warnings, name, count) if (json_integer_value(count) != 0)
+    json_t *count;
+    json_object_foreach(warnings, name, count) if (json_integer_value(count) != 0)
         printf("warning      %s: %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(count));
 }
 
@@ -153,6 +153,7 @@ static const char *load_text(struct arena *arena, const struct line *line) {
     const char *waiting = ledger_waiting_for(line->row, line->capture);
     if (waiting != NULL)
         return arena_printf(arena, "waits for %s", waiting);
+    assert(line->row != NULL);
     if (line->row->last_error != NULL)
         return arena_printf(arena, "failed: %s", line->row->last_error);
     return line->row->last_load_time != NULL ? arena_printf(arena, "loaded %s", line->row->last_load_time) : "due";
