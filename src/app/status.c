@@ -123,8 +123,10 @@ static void print_bytes(int64_t bytes) {
 static void print_warnings(json_t *warnings) {
     const char *name;
     json_t *count;
-    json_object_foreach(warnings, name, count) if (json_integer_value(count) != 0)
-        printf("warning      %s: %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(count));
+    json_object_foreach(warnings, name, count) {
+        if (json_integer_value(count) != 0)
+            printf("warning      %s: %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(count));
+    }
 }
 
 static void print_task(const struct ledger *ledger, const struct config *config) {
