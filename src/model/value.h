@@ -1,5 +1,5 @@
-/* Reading the texts of raw files as typed values, and writing numbers as text. Used by the loader (text -> lake) and the
- * sources (wire -> text), so that both agree on every form.
+/* Reading the texts of raw files as typed values, and writing numbers as text. Used by the loader (text -> lake) and
+ * the sources (wire -> text), so that both agree on every form.
  *
  * The parsers take the whole slice or nothing: false means the text is not a value of that type (or does not fit). */
 #ifndef SLUICE_MODEL_VALUE_H
@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "model/type.h"
 
-/* The unscaled integer of a decimal. The one typedef: without it, every use would need __extension__ under -Wpedantic. */
+/* The unscaled integer of a decimal. The one typedef: without it every use needs __extension__ under -Wpedantic. */
 __extension__ typedef __int128 value_decimal;
 
 bool value_parse_bool(struct slice text, bool *out); /* true, false, t, f, 1, 0 in any case */
@@ -32,20 +32,22 @@ bool value_parse_timestamp(struct slice text, bool zone_allowed, int64_t *time_u
 bool value_parse_hex(struct slice text, uint8_t *to);
 bool value_is_utf8(struct slice text);
 
-/* Shortest decimal that reads back the same: "0.1", "1e100", "-0", "nan", "inf"; without exponent from 0.00001 up to below
- * 1e15. (Next to a power of two it may have one digit more than the shortest.) Returns the length; a 0 stands behind it. */
+/* Shortest decimal that reads back the same: "0.1", "1e100", "-0", "nan", "inf"; without exponent from 0.00001 up to
+ * below 1e15. (Next to a power of two it may have one digit more than the shortest.) Returns the length; a 0 stands
+ * behind it. */
 enum { VALUE_FLOAT_BYTES = 32, VALUE_INT_BYTES = 24 };
 size_t value_format_float(float v, char out[VALUE_FLOAT_BYTES]);
 size_t value_format_double(double v, char out[VALUE_FLOAT_BYTES]);
 size_t value_format_int64(int64_t v, char out[VALUE_INT_BYTES]);
 size_t value_format_uint64(uint64_t v, char out[VALUE_INT_BYTES]);
 
-/* True when `text` can be a value of `type`: what the inference and the widening ask. Times: no more digits than the scale. */
+/* True when `text` can be a value of `type`: what the inference and the widening ask. Times: no more digits than the
+ * scale. */
 bool value_fits(struct slice text, struct type type);
 
 /* The narrowest type for inference from text: INT64, DECIMAL, FLOAT64, DATE, TIMESTAMP, BOOLEAN ("true"/"false" only),
- * else STRING. "007", "+1", "1e5x", a blank around a number, and numbers over 38 digits are STRING. DECIMAL has the digits of
- * the text, TIMESTAMP the fraction digits; a number with an exponent, and a negative zero, is FLOAT64. */
+ * else STRING. "007", "+1", "1e5x", a blank around a number, and numbers over 38 digits are STRING. DECIMAL has the
+ * digits of the text, TIMESTAMP the fraction digits; a number with an exponent, and a negative zero, is FLOAT64. */
 struct type value_infer(struct slice text);
 /* The narrowest type that holds both inferred ones (INT64+DECIMAL -> DECIMAL, DATE+TIMESTAMP -> TIMESTAMP, ...), else
  * STRING. A number and a FLOAT64 are FLOAT64: a text with an exponent comes from a floating-point column. */

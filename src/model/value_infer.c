@@ -1,8 +1,8 @@
 /* Which type a text looks like, for files that do not say.
  *
- * A type is inferred only when the text is in that type's own form, so that the lake can give the same text back: "007",
- * "+1" and "1." stay text. A number with an exponent is in the form of a floating-point column; the other values of such
- * a column ("100", "0.5") join it as FLOAT64. */
+ * A type is inferred only when the text is in that type's own form, so that the lake can give the same text back:
+ * "007", "+1" and "1." stay text. A number with an exponent is in the form of a floating-point column; the other values
+ * of such a column ("100", "0.5") join it as FLOAT64. */
 #include "model/value.h"
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }

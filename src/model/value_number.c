@@ -1,11 +1,11 @@
 /* Numbers as text, both ways.
  *
- * Reading: one scan takes sign, digits and exponent apart. Where the digits and the power of ten are exact as doubles, one
- * multiplication or division is correctly rounded (Clinger's fast path); the rest goes through the C library.
+ * Reading: one scan takes sign, digits and exponent apart. Where the digits and the power of ten are exact as doubles,
+ * one multiplication or division is correctly rounded (Clinger's fast path); the rest goes through the C library.
  *
- * Writing: the number of fraction digits is raised until the decimal reads back as the same number, which is one division
- * a try as long as the decimal has at most 15 digits. The rest goes through the C library with 15, 16 and 17 digits. The
- * result is the shortest decimal, except next to a power of two, where it may have one digit more. */
+ * Writing: the number of fraction digits is raised until the decimal reads back as the same number, which is one
+ * division a try as long as the decimal has at most 15 digits. The rest goes through the C library with 15, 16 and 17
+ * digits. The result is the shortest decimal, except next to a power of two, where it may have one digit more. */
 #include <assert.h>
 #include <float.h>
 #include <locale.h>
@@ -349,7 +349,8 @@ static size_t format_fixed(uint64_t digits, size_t fraction, char *out) {
     return at;
 }
 
-/* The fewest fraction digits with which value, FIXED_MINIMUM <= value < FIXED_LIMIT, reads back; 0 when 15 digits do not. */
+/* The fewest fraction digits with which value, FIXED_MINIMUM <= value < FIXED_LIMIT, reads back; 0 when 15 digits do
+ * not. */
 static size_t format_short(double value, bool single, char *out) {
     if ((double)(uint64_t)value == value)
         return value_format_uint64((uint64_t)value, out);
@@ -405,8 +406,8 @@ static size_t format_precision(double value, int precision, char *out) {
     return format_digits(digits, count, (int)strtol(p + 1, NULL, 10), out);
 }
 
-/* What does not read back from 15 digits (6 of a float) does from 17 (9). The numbers below the smallest normal one have
- * fewer digits than that. */
+/* What does not read back from 15 digits (6 of a float) does from 17 (9). The numbers below the smallest normal one
+ * have fewer digits than that. */
 static size_t format_long(double value, bool single, char *out) {
     int least = single ? FLT_DIG : DBL_DIG, most = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
     if (value < (single ? (double)FLT_MIN : DBL_MIN))

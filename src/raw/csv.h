@@ -1,7 +1,7 @@
 /* CSV as AWS DMS writes and reads it (RFC 4180; DESIGN §3), writer and reader.
  *
- * NULL is the null word written bare, or (reading) a bare empty field; a quoted field is always text. A value that was not
- * sent by the source is the unchanged word written bare; text that equals one of the words is quoted. */
+ * NULL is the null word written bare, or (reading) a bare empty field; a quoted field is always text. A value that was
+ * not sent by the source is the unchanged word written bare; text that equals one of the words is quoted. */
 #ifndef SLUICE_RAW_CSV_H
 #define SLUICE_RAW_CSV_H
 
@@ -41,13 +41,14 @@ enum { CSV_RECORD_MAX_BYTES = 1 << 30 };
 bool csv_reader_open(struct store *store, const char *name, bool gzip, const struct csv_dialect *dialect,
                      struct csv_reader **out, struct error *err);
 void csv_reader_close(struct csv_reader *reader); /* NULL is fine */
-/* Before the first record: another block (256 KiB; 3 bytes or more) and another maximum (CSV_RECORD_MAX_BYTES), with which
- * tests meet every edge. */
+/* Before the first record: another block (256 KiB; 3 bytes or more) and another maximum (CSV_RECORD_MAX_BYTES), with
+ * which tests meet every edge. */
 void csv_reader_set_limits(struct csv_reader *reader, size_t block_bytes, size_t record_max_bytes);
 
 /* The next record as values: VALUE_NULL, VALUE_UNCHANGED or VALUE_TEXT, unquoted; valid until the next call. *count = 0
- * at the end of the file. Errors (kind DATA) name file and line: an unclosed quote, text behind a closing quote, a record
- * over the maximum, a gzip stream that is damaged or cut off. The header is a record like any other. */
+ * at the end of the file. Errors (kind DATA) name file and line: an unclosed quote, text behind a closing quote, a
+ * record over the maximum, a gzip stream that is damaged or cut off. The header is a record like any other. After an
+ * error the reader is of no use any more. */
 bool csv_reader_next(struct csv_reader *reader, const struct value **values, size_t *count, struct error *err);
 /* The line, from 1, where the last record began. */
 uint64_t csv_reader_line(const struct csv_reader *reader);

@@ -138,25 +138,28 @@ static bool make_room(struct csv_reader *reader, struct error *err) {
     return true;
 }
 
+/* Reads more behind the end; what is wrong with the packed bytes gets a place, what the store says has its own. */
+static bool read_more(struct csv_reader *reader, struct error *err) {
+    size_t got, room = reader->capacity - (size_t)(reader->end - reader->data);
+    if (!csv_input_read(&reader->input, reader->end, room, &got, err)) {
+        uint64_t line = reader->next_line + count_lines(reader->begin, reader->end);
+        if (err != NULL && err->kind == ERROR_DATA)
+            error_prefix(err, "%s: line %llu", reader->name, (unsigned long long)line);
+        return false;
+    }
+    reader->end += got;
+    reader->complete = got == 0;
+    return true;
+}
+
 /* Fills the block to its end or the file's. */
 static bool fill(struct csv_reader *reader, struct error *err) {
-    if (!make_room(reader, err))
-        return false;
-    char *limit = reader->data + reader->capacity;
-    while (!reader->complete && reader->end < limit) {
-        size_t got;
-        if (!csv_input_read(&reader->input, reader->end, (size_t)(limit - reader->end), &got, err)) {
-            uint64_t line = reader->next_line + count_lines(reader->begin, reader->end);
-            return err != NULL && err->kind == ERROR_DATA
-                       ? error_prefix(err, "%s: line %llu", reader->name, (unsigned long long)line)
-                       : false;
-        }
-        reader->end += got;
-        reader->complete = got == 0;
-    }
+    bool ok = make_room(reader, err);
+    while (ok && !reader->complete && reader->end < reader->data + reader->capacity)
+        ok = read_more(reader, err);
     memset(reader->end, 0, READER_SLACK);
     *reader->end = '\n';
-    return true;
+    return ok;
 }
 
 static bool start(struct csv_reader *reader, struct error *err) {
@@ -178,8 +181,8 @@ enum found {
     FOUND_BAD,     /* err is set */
 };
 
-/* Length of the line end or row delimiter at p, which is before the end; 0: there is none; -1: the block ends before that
- * is certain. */
+/* Length of the line end or row delimiter at p, which is before the end; 0: there is none; -1: the block ends before
+ * that is certain. */
 static int row_end_at(const struct csv_reader *reader, const char *p) {
     size_t left = (size_t)(reader->end - p);
     size_t same = left < reader->row_len ? left : reader->row_len;

@@ -108,7 +108,7 @@ static bool has_special(const struct csv_style *style, const char *data, size_t 
     return found != 0;
 }
 
-/* A text that would be taken for NULL or for an unchanged value, or, at the beginning of a file, for a byte-order mark. */
+/* A text that would be taken for NULL or an unchanged value or, at the beginning of a file, for a byte-order mark. */
 static bool is_mistakable(const struct csv_style *style, struct slice text) {
     return slice_equal(text, style->null_word) || slice_equal(text, style->unchanged_word) ||
            (text.len >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0);

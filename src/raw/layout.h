@@ -43,8 +43,8 @@ enum { RAW_NAME_BYTES = 64 };
 
 /* "LOAD%08X.<suffix>" with number >= 1. */
 void raw_format_load_name(unsigned number, enum raw_format format, char out[RAW_NAME_BYTES]);
-/* "yyyyMMdd-HHmmssSSS.<suffix>" of time_us (from 1970 on), or one millisecond after `last` (a name written before; NULL =
- * none) when that is not greater than `last`: also over day ends, and when the clock went back. */
+/* "yyyyMMdd-HHmmssSSS.<suffix>" of time_us (from 1970 on), or one millisecond after `last` (a name written before;
+ * NULL = none) when that is not greater than `last`: also over day ends, and when the clock went back. */
 void raw_format_change_name(int64_t time_us, const char *last, enum raw_format format, char out[RAW_NAME_BYTES]);
 /* Without suffix, so that 20261101-101500123.csv and 20261101-101500123.parquet are the same moment. Order of names. */
 int raw_compare_names(const char *a, const char *b);
@@ -53,8 +53,8 @@ const char *raw_format_suffix(enum raw_format format); /* ".csv" */
 /* Classifies a file by its name; false for what is neither. */
 bool raw_parse_name(const char *base_name, enum raw_kind *kind, enum raw_format *format);
 
-/* "<schema>/<table>/", the folder of a table's files; in the arena. A '/' or a line break in a name, and the names "." and
- * "..", are percent-encoded (%2F), as they cannot be in a folder's name; raw_list_tables decodes them. */
+/* "<schema>/<table>/", the folder of a table's files; in the arena. A '/' or a line break in a name, and the names "."
+ * and "..", are percent-encoded (%2F), as they cannot be in a folder's name; raw_list_tables decodes them. */
 const char *raw_table_folder(struct arena *arena, const char *schema, const char *table);
 
 /* The tables that have a folder in the raw zone. Names live in the arena. Two levels: schema folders, table folders. */

@@ -1,6 +1,7 @@
 /* The CSV reader on any bytes. The first byte chooses dialect, packing and block; the rest is the file.
  *
- * Beside not crashing: the records do not depend on the block, and what was read, written by the writer, reads the same.
+ * Beside not crashing: the records do not depend on the block, and what was read, written by the writer, reads the
+ * same.
  *
  * By hand: clang -std=c17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/fuzz_csv.c
  * src/raw/csv_*.c src/store/store.c src/registry.c … or `make fuzz`. */
@@ -33,8 +34,8 @@ static bool same(const struct buf *a, const struct buf *b) {
     return slice_equal((struct slice){a->data, a->len}, (struct slice){b->data, b->len});
 }
 
-/* Reads the object to its end or an error. shown: count, kinds, lengths and bytes, so that two readings can be compared;
- * written: the same records as the writer writes them. */
+/* Reads the object to its end or an error. shown: count, kinds, lengths and bytes, so that two readings can be
+ * compared; written: the same records as the writer writes them. */
 static bool read_object(const char *data, size_t len, bool gzip, const struct csv_dialect *dialect, size_t block_bytes,
                         struct buf *shown, struct buf *written) {
     struct memory_store store = memory_store_new();
@@ -62,8 +63,8 @@ static bool read_object(const char *data, size_t len, bool gzip, const struct cs
     return ok;
 }
 
-/* Without quoting nothing can be told from anything; where NULL is written as nothing, whether an empty line is a record
- * depends on the records around it. */
+/* Without quoting nothing can be told from anything; where NULL is written as nothing, whether an empty line is a
+ * record depends on the records around it. */
 static bool reads_back(const struct csv_dialect *dialect) { return dialect->quoting && dialect->null_word[0] != '\0'; }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

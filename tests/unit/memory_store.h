@@ -1,5 +1,5 @@
-/* A store in memory, for tests of what reads and lists: objects are put into a list, and come back in pieces of a size that
- * the test chooses. */
+/* A store in memory, for tests of what reads and lists: objects are put into a list, and come back in pieces of a size
+ * that the test chooses. */
 #ifndef SLUICE_TESTS_MEMORY_STORE_H
 #define SLUICE_TESTS_MEMORY_STORE_H
 

@@ -186,6 +186,7 @@ static void show_object(struct memory_store *store, bool gzip, const struct csv_
     while (count > 0) {
         if (!csv_reader_next(reader, &values, &count, &err)) {
             buf_printf(out, "! %s", err.message);
+            csv_reader_next(reader, &values, &count, NULL); /* of no use any more, but it does no harm */
             break;
         }
         if (count == 0)
@@ -447,8 +448,8 @@ static void test_read_store_errors(void **state) {
     csv_reader_close(reader);
 }
 
-/* A .gz that is cut off anywhere is an error, never a shorter table; likewise one with a byte changed, unless the byte has
- * no bearing on the text. */
+/* A .gz that is cut off anywhere is an error, never a shorter table; likewise one with a byte changed, unless the byte
+ * has no bearing on the text. */
 static void test_read_damaged_gzip(void **state) {
     (void)state;
     static const char text[] = "id,name\n1,one\n2,\"two, or so\"\n3,three\n4,four\n5,five\n";
