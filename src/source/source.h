@@ -34,10 +34,13 @@ void check_report_add(struct check_report *report, enum check_result result, con
 /* --- the tables of a stream: capture knows them by name, the source gives each event its table. */
 struct source_table {
     const char *schema, *name;
-    const struct table *current;    /* the version that the next rows have; NULL before the first */
-    const char *skip_until;         /* changes up to this position are in the table's full load already; NULL = none */
-    bool stopped;                   /* not captured any more: the source sends no events of it */
-    void *user;                     /* capture's own */
+    const struct table *current; /* the version that the next rows have; NULL before the first */
+    const char *skip_until;      /* changes up to this position are in the table's full load already, and the source
+                                       leaves them out; NULL = none. Rows of a transaction with a name (see SOURCE_BEGIN)
+                                       are always sent: whether the full load has them depends on where it commits, which
+                                       capture compares with the position of SOURCE_COMMIT_PREPARED */
+    bool stopped;                /* not captured any more: the source sends no events of it */
+    void *user;                  /* capture's own */
 };
 struct source_tables; /* a set, looked up by name */
 struct source_tables *source_tables_new(void);
@@ -49,12 +52,12 @@ struct source_table *const *source_tables_all(const struct source_tables *tables
 
 /* --- ongoing changes. */
 enum source_event_kind {
-    SOURCE_IDLE,     /* nothing came for a while, at most a second; position is set when the log moved on */
-    SOURCE_BEGIN,    /* a transaction: position where it begins, time_us its commit time; name = id of a transaction that
-                        will be prepared (XA, two-phase), else NULL */
-    SOURCE_ROW,      /* a change of one row; only between BEGIN and COMMIT/ROLLBACK/PREPARE */
-    SOURCE_COMMIT,   /* position behind the transaction */
-    SOURCE_ROLLBACK, /* forget the rows since BEGIN */
+    SOURCE_IDLE,   /* nothing came for a while, at most a second; position is set when the log moved on */
+    SOURCE_BEGIN,  /* a transaction: position where it begins, time_us its commit time; name = id of a transaction that
+                        will be prepared (XA, two-phase), else NULL. Sent only when something of it follows */
+    SOURCE_ROW,    /* a change of one row; only between BEGIN and COMMIT/ROLLBACK/PREPARE */
+    SOURCE_COMMIT, /* position behind the transaction */
+    SOURCE_ROLLBACK,          /* forget the rows since BEGIN */
     SOURCE_SAVEPOINT,         /* name */
     SOURCE_ROLLBACK_TO,       /* forget the rows since the savepoint `name` */
     SOURCE_PREPARE,           /* instead of COMMIT: the rows since BEGIN wait under `name`; position behind it */
@@ -69,18 +72,18 @@ enum source_event_kind {
 
 struct source_event {
     enum source_event_kind kind;
-    struct source_table *table;  /* ROW, TABLE, TRUNCATE, DROP, TABLE_ERROR */
-    const char *position;        /* see the kinds; borrowed until the next call */
-    int64_t time_us;             /* commit time, UTC */
-    const char *name;            /* see the kinds */
-    enum change_op op;           /* ROW */
-    const struct value *values;  /* ROW: one per column of table->current: the new row; of a DELETE the old one */
-    const struct value *old;     /* ROW, UPDATE: the row before, VALUE_UNCHANGED where it was not sent; else NULL */
-    struct table *new_table;     /* TABLE: without ids; borrowed until the next call */
+    struct source_table *table; /* ROW, TABLE, TRUNCATE, DROP, TABLE_ERROR */
+    const char *position;       /* see the kinds; borrowed until the next call */
+    int64_t time_us;            /* commit time, UTC */
+    const char *name;           /* see the kinds */
+    enum change_op op;          /* ROW */
+    const struct value *values; /* ROW: one per column of table->current: the new row; of a DELETE the old one */
+    const struct value *old;    /* ROW, UPDATE: the row before, VALUE_UNCHANGED where it was not sent; else NULL */
+    struct table *new_table;    /* TABLE: without ids; borrowed until the next call */
     const struct column_rename *renames; /* TABLE */
     size_t rename_count;
-    const struct error *error;   /* TABLE_ERROR */
-    size_t size_bytes;           /* bytes of the log read since the last event */
+    const struct error *error; /* TABLE_ERROR */
+    size_t size_bytes;         /* bytes of the log read since the last event */
 };
 
 /* Called for each row of a full load; false stops it (err is set by the callback). */
@@ -109,8 +112,15 @@ struct source_ops {
     json_t *(*counters)(struct source *source); /* new reference: {"zero dates as NULL": n, …} */
 };
 
+/* What every backend's own structs begin with. */
 struct source {
     const struct source_ops *ops;
+};
+struct source_snapshot {
+    struct source *source;
+};
+struct source_stream {
+    struct source *source;
 };
 
 /* Connects to what config->source describes, by its engine's name. Kinds: CONFIG (unknown engine, wrong password: what to

@@ -1,0 +1,451 @@
+#include "source/mysql_statement.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- tokens */
+
+enum token_kind {
+    TOKEN_END,
+    TOKEN_WORD,   /* a keyword or an unquoted name or a number */
+    TOKEN_NAME,   /* a quoted name, quotes and doubling removed */
+    TOKEN_STRING, /* as written, quotes included */
+    TOKEN_SYMBOL, /* one character */
+};
+
+struct token {
+    enum token_kind kind;
+    struct slice text;
+};
+
+struct lexer {
+    struct arena *arena;
+    const char *pos, *end;
+    uint64_t sql_mode;
+    struct token token; /* the one that is looked at */
+};
+
+static bool starts_with(const struct lexer *lexer, const char *text) {
+    size_t len = strlen(text);
+    return (size_t)(lexer->end - lexer->pos) >= len && memcmp(lexer->pos, text, len) == 0;
+}
+
+static void skip_past(struct lexer *lexer, const char *text) {
+    const char *at = memmem(lexer->pos, (size_t)(lexer->end - lexer->pos), text, strlen(text));
+    lexer->pos = at != NULL ? at + strlen(text) : lexer->end;
+}
+
+/* Blanks and comments. The insides of executable comments, slash-star-bang with or without a version number, are part of the
+ * statement; only their brackets are skipped. */
+static void skip_blanks(struct lexer *lexer) {
+    while (lexer->pos < lexer->end) {
+        bool line_comment =
+            *lexer->pos == '#' ||
+            (starts_with(lexer, "--") && (lexer->end - lexer->pos == 2 || isspace((unsigned char)lexer->pos[2])));
+        if (isspace((unsigned char)*lexer->pos)) {
+            lexer->pos++;
+        } else if (line_comment) {
+            skip_past(lexer, "\n");
+        } else if (starts_with(lexer, "/*!") || starts_with(lexer, "/*M!")) {
+            skip_past(lexer, "!");
+            while (lexer->pos < lexer->end && isdigit((unsigned char)*lexer->pos))
+                lexer->pos++;
+        } else if (starts_with(lexer, "/*")) {
+            lexer->pos += 2;
+            skip_past(lexer, "*/");
+        } else if (starts_with(lexer, "*/")) {
+            lexer->pos += 2;
+        } else {
+            return;
+        }
+    }
+}
+
+static bool is_word_char(char c) {
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+static struct token read_quoted(struct lexer *lexer, char quote) {
+    bool is_name = quote == '`' || (quote == '"' && (lexer->sql_mode & MYSQL_MODE_ANSI_QUOTES) != 0);
+    bool backslash = !is_name && (lexer->sql_mode & MYSQL_MODE_NO_BACKSLASH_ESCAPES) == 0;
+    const char *begin = lexer->pos++;
+    char *name = is_name ? arena_alloc(lexer->arena, (size_t)(lexer->end - begin) + 1) : NULL;
+    size_t len = 0;
+    for (; lexer->pos < lexer->end; lexer->pos++) {
+        if (backslash && *lexer->pos == '\\' && lexer->pos + 1 < lexer->end) {
+            lexer->pos++;
+        } else if (*lexer->pos == quote) {
+            if (lexer->pos + 1 == lexer->end || lexer->pos[1] != quote)
+                break;
+            lexer->pos++;
+        }
+        if (is_name)
+            name[len++] = *lexer->pos;
+    }
+    if (lexer->pos < lexer->end)
+        lexer->pos++;
+    struct slice whole = {begin, (size_t)(lexer->pos - begin)};
+    return is_name ? (struct token){TOKEN_NAME, {name, len}} : (struct token){TOKEN_STRING, whole};
+}
+
+static void next(struct lexer *lexer) {
+    skip_blanks(lexer);
+    const char *begin = lexer->pos;
+    if (begin == lexer->end) {
+        lexer->token = (struct token){TOKEN_END, {begin, 0}};
+    } else if (*begin == '`' || *begin == '"' || *begin == '\'') {
+        lexer->token = read_quoted(lexer, *begin);
+    } else if (is_word_char(*begin)) {
+        while (lexer->pos < lexer->end && is_word_char(*lexer->pos))
+            lexer->pos++;
+        lexer->token = (struct token){TOKEN_WORD, {begin, (size_t)(lexer->pos - begin)}};
+    } else {
+        lexer->pos++;
+        lexer->token = (struct token){TOKEN_SYMBOL, {begin, 1}};
+    }
+}
+
+static bool at_word(const struct lexer *lexer, const char *word) {
+    return lexer->token.kind == TOKEN_WORD && slice_equal_text_nocase(lexer->token.text, word);
+}
+
+static bool at_symbol(const struct lexer *lexer, char symbol) {
+    return lexer->token.kind == TOKEN_SYMBOL && *lexer->token.text.data == symbol;
+}
+
+static bool take_word(struct lexer *lexer, const char *word) {
+    bool found = at_word(lexer, word);
+    if (found)
+        next(lexer);
+    return found;
+}
+
+static bool take_symbol(struct lexer *lexer, char symbol) {
+    bool found = at_symbol(lexer, symbol);
+    if (found)
+        next(lexer);
+    return found;
+}
+
+static void take_if_exists(struct lexer *lexer) {
+    if (take_word(lexer, "IF")) {
+        take_word(lexer, "NOT");
+        take_word(lexer, "EXISTS");
+    }
+}
+
+static const char *take_name(struct lexer *lexer) {
+    if (lexer->token.kind != TOKEN_WORD && lexer->token.kind != TOKEN_NAME)
+        return NULL;
+    const char *name = arena_strndup(lexer->arena, lexer->token.text.data, lexer->token.text.len);
+    next(lexer);
+    return name;
+}
+
+/* name or schema.name */
+static bool take_table(struct lexer *lexer, struct slice default_schema, const char **schema, const char **name) {
+    *schema = NULL;
+    *name = take_name(lexer);
+    if (*name != NULL && take_symbol(lexer, '.')) {
+        *schema = *name;
+        *name = take_name(lexer);
+    }
+    if (*schema == NULL)
+        *schema = arena_strndup(lexer->arena, default_schema.data, default_schema.len);
+    return *name != NULL;
+}
+
+/* ---- statements */
+
+struct parse {
+    struct lexer lexer;
+    struct slice default_schema;
+    struct mysql_statement *out;
+    size_t table_capacity, rename_capacity;
+};
+
+static void *grow_in_arena(struct arena *arena, void *array, size_t count, size_t *capacity, size_t element_bytes) {
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity > 0 ? *capacity * 2 : 4;
+    void *grown = arena_alloc(arena, *capacity * element_bytes);
+    if (count > 0)
+        memcpy(grown, array, count * element_bytes);
+    return grown;
+}
+
+static struct mysql_statement_table *add_table(struct parse *parse) {
+    struct mysql_statement *out = parse->out;
+    out->tables =
+        grow_in_arena(parse->lexer.arena, out->tables, out->table_count, &parse->table_capacity, sizeof *out->tables);
+    return &out->tables[out->table_count++];
+}
+
+/* Reads a table's name as a further table of the statement; without a name nothing is added. */
+static struct mysql_statement_table *take_statement_table(struct parse *parse) {
+    const char *schema, *name;
+    if (!take_table(&parse->lexer, parse->default_schema, &schema, &name))
+        return NULL;
+    struct mysql_statement_table *table = add_table(parse);
+    *table = (struct mysql_statement_table){.schema = schema, .name = name};
+    return table;
+}
+
+static void take_new_name(struct parse *parse, struct mysql_statement_table *table) {
+    if (!take_table(&parse->lexer, parse->default_schema, &table->new_schema, &table->new_name))
+        table->new_schema = NULL;
+}
+
+static void parse_create(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    if (take_word(lexer, "OR"))
+        parse->out->replaces = take_word(lexer, "REPLACE");
+    if (!take_word(lexer, "TABLE"))
+        return;
+    take_if_exists(lexer);
+    if (take_statement_table(parse) != NULL)
+        parse->out->kind = MYSQL_STATEMENT_CREATE_TABLE;
+}
+
+static void parse_drop(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    if (take_word(lexer, "DATABASE") || take_word(lexer, "SCHEMA")) {
+        take_if_exists(lexer);
+        parse->out->name = take_name(lexer);
+        if (parse->out->name != NULL)
+            parse->out->kind = MYSQL_STATEMENT_DROP_DATABASE;
+    } else if (take_word(lexer, "TABLE") || take_word(lexer, "TABLES")) {
+        take_if_exists(lexer);
+        do {
+            if (take_statement_table(parse) != NULL)
+                parse->out->kind = MYSQL_STATEMENT_DROP_TABLE;
+        } while (take_symbol(lexer, ','));
+    } else if (take_word(lexer, "INDEX")) {
+        /* DROP INDEX `PRIMARY` ON t changes the table's key. */
+        take_if_exists(lexer);
+        if (take_name(lexer) != NULL && take_word(lexer, "ON") && take_statement_table(parse) != NULL)
+            parse->out->kind = MYSQL_STATEMENT_ALTER_TABLE;
+    }
+}
+
+static void parse_rename(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    if (!take_word(lexer, "TABLE") && !take_word(lexer, "TABLES"))
+        return;
+    do {
+        take_if_exists(lexer);
+        struct mysql_statement_table *table = take_statement_table(parse);
+        if (table == NULL)
+            return;
+        while (take_word(lexer, "WAIT") || take_word(lexer, "NOWAIT"))
+            if (lexer->token.kind == TOKEN_WORD && isdigit((unsigned char)*lexer->token.text.data))
+                next(lexer);
+        if (!take_word(lexer, "TO"))
+            return;
+        take_new_name(parse, table);
+        parse->out->kind = MYSQL_STATEMENT_RENAME_TABLE;
+    } while (take_symbol(lexer, ','));
+}
+
+static void add_rename(struct parse *parse, const char *from, const char *to) {
+    struct mysql_statement *out = parse->out;
+    if (from == NULL || to == NULL || strcmp(from, to) == 0)
+        return;
+    out->renames = grow_in_arena(parse->lexer.arena, out->renames, out->rename_count, &parse->rename_capacity,
+                                 sizeof *out->renames);
+    out->renames[out->rename_count++] = (struct column_rename){from, to};
+}
+
+static void parse_alter_rename(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    if (take_word(lexer, "COLUMN")) {
+        take_if_exists(lexer);
+        const char *from = take_name(lexer);
+        if (take_word(lexer, "TO"))
+            add_rename(parse, from, take_name(lexer));
+    } else if (!at_word(lexer, "INDEX") && !at_word(lexer, "KEY")) {
+        if (!take_word(lexer, "TO") && !take_word(lexer, "AS"))
+            take_symbol(lexer, '=');
+        take_new_name(parse, &parse->out->tables[0]);
+    }
+}
+
+static void parse_alter_change(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    take_word(lexer, "COLUMN");
+    take_if_exists(lexer);
+    const char *from = take_name(lexer);
+    add_rename(parse, from, take_name(lexer));
+}
+
+/* One of the comma-separated parts of ALTER TABLE. */
+static void parse_alter_part(struct parse *parse) {
+    static const struct {
+        const char *verb, *object, *text;
+    } movers[] = {
+        {"DROP", "PARTITION", "DROP PARTITION"},         {"TRUNCATE", "PARTITION", "TRUNCATE PARTITION"},
+        {"EXCHANGE", "PARTITION", "EXCHANGE PARTITION"}, {"CONVERT", "PARTITION", "CONVERT PARTITION"},
+        {"CONVERT", "TABLE", "CONVERT TABLE"},           {"DISCARD", "TABLESPACE", "DISCARD TABLESPACE"},
+        {"IMPORT", "TABLESPACE", "IMPORT TABLESPACE"},
+    };
+    struct lexer *lexer = &parse->lexer;
+    if (take_word(lexer, "RENAME")) {
+        parse_alter_rename(parse);
+    } else if (take_word(lexer, "CHANGE")) {
+        parse_alter_change(parse);
+    } else if (lexer->token.kind == TOKEN_WORD) {
+        struct token verb = lexer->token;
+        next(lexer);
+        for (size_t i = 0; i < sizeof movers / sizeof movers[0]; i++)
+            if (slice_equal_text_nocase(verb.text, movers[i].verb) && at_word(lexer, movers[i].object))
+                parse->out->moves_rows = movers[i].text;
+    }
+}
+
+static void skip_to_next_part(struct lexer *lexer) {
+    size_t depth = 0;
+    while (lexer->token.kind != TOKEN_END && !(depth == 0 && at_symbol(lexer, ','))) {
+        if (at_symbol(lexer, '('))
+            depth++;
+        else if (at_symbol(lexer, ')') && depth > 0)
+            depth--;
+        next(lexer);
+    }
+}
+
+static void parse_alter(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    while (take_word(lexer, "ONLINE") || take_word(lexer, "OFFLINE") || take_word(lexer, "IGNORE"))
+        ;
+    if (!take_word(lexer, "TABLE"))
+        return;
+    take_if_exists(lexer);
+    if (take_statement_table(parse) == NULL)
+        return;
+    parse->out->kind = MYSQL_STATEMENT_ALTER_TABLE;
+    if (take_word(lexer, "WAIT"))
+        next(lexer);
+    else
+        take_word(lexer, "NOWAIT");
+    do {
+        parse_alter_part(parse);
+        skip_to_next_part(lexer);
+    } while (take_symbol(lexer, ','));
+}
+
+static void parse_truncate(struct parse *parse) {
+    take_word(&parse->lexer, "TABLE");
+    if (take_statement_table(parse) != NULL)
+        parse->out->kind = MYSQL_STATEMENT_TRUNCATE;
+}
+
+/* The id as written, without blanks; the words behind it (ONE PHASE) do not belong to it. */
+static const char *take_xid(struct lexer *lexer) {
+    char *xid = arena_alloc(lexer->arena, lexer->token.text.len + (size_t)(lexer->end - lexer->pos) + 1);
+    size_t len = 0;
+    bool after_number = false;
+    while (lexer->token.kind != TOKEN_END) {
+        struct slice part = lexer->token.text;
+        bool number = lexer->token.kind == TOKEN_WORD && isdigit((unsigned char)*part.data);
+        if (lexer->token.kind == TOKEN_WORD && !number && part.len != 1)
+            break;
+        if (number && after_number)
+            break;
+        memcpy(xid + len, part.data, part.len);
+        len += part.len;
+        after_number = number;
+        next(lexer);
+    }
+    xid[len] = '\0';
+    return xid;
+}
+
+static void parse_xa(struct parse *parse) {
+    static const struct {
+        const char *word;
+        enum mysql_statement_kind kind;
+    } verbs[] = {
+        {"START", MYSQL_STATEMENT_XA_START},   {"BEGIN", MYSQL_STATEMENT_XA_START},
+        {"END", MYSQL_STATEMENT_XA_END},       {"PREPARE", MYSQL_STATEMENT_XA_PREPARE},
+        {"COMMIT", MYSQL_STATEMENT_XA_COMMIT}, {"ROLLBACK", MYSQL_STATEMENT_XA_ROLLBACK},
+    };
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (take_word(&parse->lexer, verbs[i].word)) {
+            parse->out->kind = verbs[i].kind;
+            parse->out->name = take_xid(&parse->lexer);
+            return;
+        }
+}
+
+static void parse_rollback(struct parse *parse) {
+    parse->out->kind = MYSQL_STATEMENT_ROLLBACK;
+    take_word(&parse->lexer, "WORK");
+    if (!take_word(&parse->lexer, "TO"))
+        return;
+    take_word(&parse->lexer, "SAVEPOINT");
+    parse->out->kind = MYSQL_STATEMENT_ROLLBACK_TO;
+    parse->out->name = take_name(&parse->lexer);
+}
+
+static void parse_savepoint(struct parse *parse) {
+    parse->out->name = take_name(&parse->lexer);
+    if (parse->out->name != NULL)
+        parse->out->kind = MYSQL_STATEMENT_SAVEPOINT;
+}
+
+/* A change in statement format names its tables somewhere; every name in it may be one. */
+static void parse_change(struct parse *parse) {
+    enum { TABLES_MAX = 256 };
+    parse->out->kind = MYSQL_STATEMENT_CHANGE;
+    while (parse->lexer.token.kind != TOKEN_END && parse->out->table_count < TABLES_MAX)
+        if (take_statement_table(parse) == NULL)
+            next(&parse->lexer);
+}
+
+static void parse_begin(struct parse *parse) { parse->out->kind = MYSQL_STATEMENT_BEGIN; }
+
+static void parse_start(struct parse *parse) {
+    if (at_word(&parse->lexer, "TRANSACTION"))
+        parse->out->kind = MYSQL_STATEMENT_BEGIN;
+}
+
+static void parse_commit(struct parse *parse) { parse->out->kind = MYSQL_STATEMENT_COMMIT; }
+
+void mysql_statement_parse(struct arena *arena, struct slice text, struct slice default_schema, uint64_t sql_mode,
+                           struct mysql_statement *out) {
+    static const struct {
+        const char *word;
+        void (*parse)(struct parse *parse);
+    } statements[] = {
+        {"BEGIN", parse_begin},
+        {"COMMIT", parse_commit},
+        {"ROLLBACK", parse_rollback},
+        {"SAVEPOINT", parse_savepoint},
+        {"XA", parse_xa},
+        {"START", parse_start},
+        {"CREATE", parse_create},
+        {"ALTER", parse_alter},
+        {"DROP", parse_drop},
+        {"RENAME", parse_rename},
+        {"TRUNCATE", parse_truncate},
+        {"INSERT", parse_change},
+        {"UPDATE", parse_change},
+        {"DELETE", parse_change},
+        {"REPLACE", parse_change},
+        {"LOAD", parse_change},
+        {"WITH", parse_change},
+    };
+    *out = (struct mysql_statement){.kind = MYSQL_STATEMENT_OTHER};
+    struct parse parse = {
+        .lexer = {.arena = arena, .pos = text.data, .end = text.data + text.len, .sql_mode = sql_mode},
+        .default_schema = default_schema,
+        .out = out};
+    next(&parse.lexer);
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
+        if (take_word(&parse.lexer, statements[i].word)) {
+            statements[i].parse(&parse);
+            return;
+        }
+}

@@ -1,0 +1,60 @@
+/* What a statement in the binlog does, as far as a reader of row events has to know: where transactions begin and end, and
+ * which tables a definition statement creates, changes, renames, empties or drops. A small tokenizer, not a parser of SQL:
+ * it knows quotes, comments and brackets, and reads the beginnings of statements. The columns themselves come from the
+ * table map and information_schema; only renames are told by nothing but the text. */
+#ifndef SLUICE_SOURCE_MYSQL_STATEMENT_H
+#define SLUICE_SOURCE_MYSQL_STATEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "model/table.h"
+
+enum mysql_statement_kind {
+    MYSQL_STATEMENT_OTHER, /* no meaning for rows: indexes, grants, views, temporary tables, … */
+    MYSQL_STATEMENT_BEGIN,
+    MYSQL_STATEMENT_COMMIT,
+    MYSQL_STATEMENT_ROLLBACK,
+    MYSQL_STATEMENT_SAVEPOINT,   /* name */
+    MYSQL_STATEMENT_ROLLBACK_TO, /* name */
+    MYSQL_STATEMENT_XA_START,    /* name: "X'6162',X'',1" */
+    MYSQL_STATEMENT_XA_END,
+    MYSQL_STATEMENT_XA_PREPARE,
+    MYSQL_STATEMENT_XA_COMMIT,
+    MYSQL_STATEMENT_XA_ROLLBACK,
+    MYSQL_STATEMENT_CREATE_TABLE,  /* tables[0]; replaces */
+    MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; moves_rows */
+    MYSQL_STATEMENT_RENAME_TABLE,  /* tables with new names, in order */
+    MYSQL_STATEMENT_DROP_TABLE,    /* tables */
+    MYSQL_STATEMENT_DROP_DATABASE, /* name */
+    MYSQL_STATEMENT_TRUNCATE,      /* tables[0] */
+    MYSQL_STATEMENT_CHANGE,        /* rows changed by a statement, not by row events: tables = every name in it */
+};
+
+struct mysql_statement_table {
+    const char *schema, *name;
+    const char *new_schema, *new_name; /* NULL unless it is renamed */
+};
+
+struct mysql_statement {
+    enum mysql_statement_kind kind;
+    const char *name; /* see the kinds; else NULL */
+    struct mysql_statement_table *tables;
+    size_t table_count;
+    struct column_rename *renames;
+    size_t rename_count;
+    bool replaces;          /* CREATE OR REPLACE TABLE */
+    const char *moves_rows; /* "DROP PARTITION", …: rows come or go without row events; else NULL */
+};
+
+enum { MYSQL_MODE_ANSI_QUOTES = 0x4, MYSQL_MODE_NO_BACKSLASH_ESCAPES = 0x100000 };
+
+/* `text` in UTF-8; names without a schema get default_schema. Everything in *out lives in the arena. What cannot be read is
+ * OTHER. */
+void mysql_statement_parse(struct arena *arena, struct slice text, struct slice default_schema, uint64_t sql_mode,
+                           struct mysql_statement *out);
+
+#endif

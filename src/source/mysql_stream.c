@@ -1,0 +1,740 @@
+/* The binlog as a replica reads it -> source events.
+ *
+ * A group is what becomes one transaction: it begins with a GTID event (or with BEGIN in logs without them) and ends with
+ * XID, COMMIT, ROLLBACK, XA PREPARE, or with the one statement that it is:
+ *
+ *   GTID  BEGIN  TABLE_MAP ROWS … TABLE_MAP ROWS …  XID          a transaction of InnoDB (MariaDB's GTID implies BEGIN)
+ *   GTID  BEGIN  TABLE_MAP ROWS …  COMMIT                        of other engines
+ *   GTID  ALTER TABLE …                                          a definition statement
+ *   GTID  XA START  TABLE_MAP ROWS …  XA END  XA_PREPARE         first phase; later GTID  XA COMMIT, or XA ROLLBACK
+ *   GTID  PAYLOAD( BEGIN … XID )                                 compressed
+ *
+ * Positions are reported between groups only, and always name the place behind the last finished one. Where a stream
+ * starts: by GTID when the position has one and the server gives every transaction one, because that finds the same place
+ * on any server of a replication group and in spite of files that were renamed or began again; else by file and position,
+ * which is refused on another server than the one that the position was taken on. */
+#include "source/mysql_stream.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    IDLE_AFTER_MS = 1000,
+    SILENCE_LIMIT_MS = 30 * 1000, /* a server that sends not even heartbeats for so long is gone */
+    DUMP_THROUGH_GTID = 0x04,
+};
+
+/* ---- events to hand out */
+
+struct source_event *stream_push(struct mysql_stream *stream, enum source_event_kind kind) {
+    stream->queue = mem_grow(stream->queue, stream->queue_end, &stream->queue_capacity, sizeof *stream->queue);
+    struct source_event *event = &stream->queue[stream->queue_end++];
+    *event = (struct source_event){.kind = kind, .time_us = stream->group.time_us};
+    return event;
+}
+
+static bool pop(struct mysql_stream *stream, struct source_event *out) {
+    if (stream->queue_begin == stream->queue_end)
+        return false;
+    *out = stream->queue[stream->queue_begin++];
+    return true;
+}
+
+const char *stream_position_text(struct mysql_stream *stream) {
+    if (stream->position_changed) {
+        buf_clear(&stream->position_text);
+        mysql_position_format(&stream->position, &stream->position_text);
+        stream->position_changed = false;
+    }
+    stream->position_reported = true;
+    return stream->position_text.data;
+}
+
+static void position_change(struct mysql_stream *stream) {
+    stream->position_changed = true;
+    stream->position_reported = false;
+}
+
+void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, const struct error *why) {
+    table->failed = true;
+    struct error *error = arena_alloc(&stream->arena, sizeof *error);
+    *error = *why;
+    error_prefix(error, "binlog %s:%" PRIu64, stream->log_file, stream->event_pos);
+    struct source_event *event = stream_push(stream, SOURCE_TABLE_ERROR);
+    event->table = table->source;
+    event->error = error;
+}
+
+/* ---- groups */
+
+static void set_log_position(struct mysql_stream *stream, uint64_t pos) {
+    if (stream->position.pos == pos && strcmp(stream->position.file, stream->log_file) == 0 && stream->settled)
+        return;
+    if (!mysql_position_is_of(&stream->position, mysql_conn_server(stream->log)) || !stream->position.has_server)
+        mysql_position_set_server(&stream->position, mysql_conn_server(stream->log));
+    mysql_position_set_file(&stream->position, slice_of(stream->log_file), pos);
+    stream->settled = true;
+    position_change(stream);
+}
+
+/* An event outside of groups moves the position, unless it comes before the place that a start by GTID found. */
+static void pass_event(struct mysql_stream *stream) {
+    if (!stream->group.open && stream->settled)
+        set_log_position(stream, stream->log_pos);
+}
+
+void stream_open_group(struct mysql_stream *stream, int64_t time_us) {
+    set_log_position(stream, stream->event_pos);
+    stream->group = (struct stream_group){.open = true, .time_us = time_us};
+}
+
+void stream_begin_group(struct mysql_stream *stream) {
+    if (stream->group.sent)
+        return;
+    stream->group.sent = true;
+    struct source_event *event = stream_push(stream, SOURCE_BEGIN);
+    event->position = arena_strdup(&stream->arena, stream_position_text(stream));
+    event->name = stream->group.named ? arena_strdup(&stream->arena, stream->group.name) : NULL;
+}
+
+void stream_end_group(struct mysql_stream *stream) {
+    struct stream_group *group = &stream->group;
+    set_log_position(stream, stream->log_pos);
+    if (group->has_gtid && stream->position.has_gtid) {
+        if (stream->position.mariadb)
+            mariadb_position_set(&stream->position.domains, group->mariadb_gtid);
+        else
+            mysql_gtid_set_add(&stream->position.set, &group->gtid);
+        position_change(stream);
+    }
+    group->open = false;
+}
+
+void stream_abandon_group(struct mysql_stream *stream) {
+    if (stream->group.sent)
+        stream_push(stream, SOURCE_ROLLBACK)->position = arena_strdup(&stream->arena, stream_position_text(stream));
+    stream->group.open = false;
+}
+
+static void commit_group(struct mysql_stream *stream) {
+    bool sent = stream->group.sent;
+    stream_end_group(stream);
+    if (sent)
+        stream_push(stream, SOURCE_COMMIT)->position = stream_position_text(stream);
+}
+
+/* One-phase: the rows were sent as those of a prepared transaction, and this is its commit as well. Its PREPARE has the
+ * position before it: a restart in between has to read it again. */
+static void prepare_group(struct mysql_stream *stream, const struct mysql_event_xa_prepare *prepare) {
+    const char *name = arena_strdup(&stream->arena, stream->group.named ? stream->group.name : prepare->xid);
+    if (!stream->group.named) { /* no XA START was seen: nothing that could wait under a name */
+        commit_group(stream);
+        return;
+    }
+    stream_begin_group(stream);
+    const char *before = arena_strdup(&stream->arena, stream_position_text(stream));
+    stream_end_group(stream);
+    const char *behind = stream_position_text(stream);
+    struct source_event *event = stream_push(stream, SOURCE_PREPARE);
+    event->name = name;
+    event->position = prepare->one_phase ? before : behind;
+    if (prepare->one_phase) {
+        event = stream_push(stream, SOURCE_COMMIT_PREPARED);
+        event->name = name;
+        event->position = behind;
+    }
+}
+
+static int64_t header_time_us(const struct mysql_event *event) { return (int64_t)event->time_s * 1000000; }
+
+static void handle_mysql_gtid(struct mysql_stream *stream, const struct mysql_event *event) {
+    const struct mysql_event_gtid *gtid = &event->gtid;
+    stream_open_group(stream, gtid->original_commit_us > 0 ? (int64_t)gtid->original_commit_us : header_time_us(event));
+    stream->group.has_gtid = !gtid->anonymous;
+    stream->group.gtid = gtid->gtid;
+}
+
+static void handle_mariadb_gtid(struct mysql_stream *stream, const struct mysql_event *event) {
+    const struct mysql_event_mariadb_gtid *gtid = &event->mariadb_gtid;
+    stream_open_group(stream, header_time_us(event));
+    struct stream_group *group = &stream->group;
+    group->has_gtid = true;
+    group->mariadb_gtid = gtid->gtid;
+    group->has_begin = !gtid->standalone;
+    group->alter = gtid->alter;
+    if (gtid->xa_prepared) {
+        group->named = true;
+        memcpy(group->name, gtid->xid, sizeof group->name);
+    }
+    if (gtid->xa_completed)
+        group->has_begin = false;
+}
+
+/* ---- events */
+
+static void handle_rotate(struct mysql_stream *stream, const struct mysql_event *event) {
+    mem_free(stream->log_file);
+    stream->log_file = mem_strndup(event->rotate.file.data, event->rotate.file.len);
+    stream->log_pos = stream->event_pos = event->rotate.position;
+    stream->complete_from_file_start = event->rotate.position <= MYSQL_LOG_BEGIN;
+    pass_event(stream);
+}
+
+static void handle_heartbeat(struct mysql_stream *stream, const struct mysql_event *event) {
+    if (stream->group.open)
+        return;
+    struct slice file = event->heartbeat.file;
+    if (file.len > 0 && !slice_equal_text(file, stream->log_file)) {
+        mem_free(stream->log_file);
+        stream->log_file = mem_strndup(file.data, file.len);
+        stream->log_pos = 0;
+    }
+    if (event->heartbeat.position > stream->log_pos)
+        stream->log_pos = event->heartbeat.position;
+    set_log_position(stream, stream->log_pos);
+}
+
+/* The GTIDs before a file are those before the position when that is the file's beginning. */
+static bool handle_file_gtids(struct mysql_stream *stream, const struct mysql_event *event, struct error *err) {
+    bool ok = true;
+    if (!stream->position.has_gtid && stream->settled && stream->complete_from_file_start &&
+        mysql_conn_server(stream->log)->gtid_mode && event->next_position != 0) {
+        ok = event->kind == MYSQL_EVENT_PREVIOUS_GTIDS
+                 ? mysql_gtid_set_decode(&stream->position.set, event->previous_gtids.data, event->previous_gtids.len,
+                                         err)
+                 : mysql_event_gtid_list(event, &stream->position.domains, err);
+        stream->position.has_gtid = ok;
+        position_change(stream);
+    }
+    pass_event(stream);
+    return ok;
+}
+
+static bool handle_rows(struct mysql_stream *stream, const struct mysql_event *event, struct error *err) {
+    struct mysql_table_map *map = event->rows.table_map;
+    if (map == NULL)
+        return true;
+    struct stream_table *table = stream_map_of(stream, map)->table;
+    bool wanted;
+    if (!stream_table_wants(stream, table, &wanted, err))
+        return false;
+    if (!wanted)
+        return true;
+    if (!stream->group.open)
+        stream_open_group(stream, header_time_us(event));
+    stream_begin_group(stream);
+    stream->rows.state = ROWS_WAITING;
+    stream->rows.event = *event;
+    return true;
+}
+
+static bool handle(struct mysql_stream *stream, const struct mysql_event *event, struct error *err) {
+    switch (event->kind) {
+    case MYSQL_EVENT_FORMAT:
+        if (stream->group.open && event->next_position != 0) { /* the server died in it: never committed */
+            log_warning("the server's log %s begins before the end of a transaction, which never took effect",
+                        stream->log_file);
+            stream_abandon_group(stream);
+        }
+        pass_event(stream);
+        return true;
+    case MYSQL_EVENT_ROTATE:
+        handle_rotate(stream, event);
+        return true;
+    case MYSQL_EVENT_HEARTBEAT:
+        handle_heartbeat(stream, event);
+        return true;
+    case MYSQL_EVENT_INCIDENT:
+        return error_set(err, ERROR_OUTSIDE,
+                         "the server says that changes are missing in its log (%.*s): load the tables in full again",
+                         (int)event->incident.len, event->incident.data);
+    case MYSQL_EVENT_PREVIOUS_GTIDS:
+    case MYSQL_EVENT_GTID_LIST:
+        return handle_file_gtids(stream, event, err);
+    case MYSQL_EVENT_GTID:
+    case MYSQL_EVENT_MARIADB_GTID:
+        if (stream->group.open)
+            stream_abandon_group(stream);
+        if (event->kind == MYSQL_EVENT_GTID)
+            handle_mysql_gtid(stream, event);
+        else
+            handle_mariadb_gtid(stream, event);
+        return true;
+    case MYSQL_EVENT_QUERY:
+        return stream_handle_query(stream, event, err);
+    case MYSQL_EVENT_XID:
+        commit_group(stream);
+        return true;
+    case MYSQL_EVENT_XA_PREPARE:
+        prepare_group(stream, &event->xa_prepare);
+        return true;
+    case MYSQL_EVENT_ROWS:
+        return handle_rows(stream, event, err);
+    case MYSQL_EVENT_PAYLOAD:
+        stream->in_payload = true;
+        return mysql_payload_begin(&stream->payload, event, err);
+    case MYSQL_EVENT_TABLE_MAP:
+    case MYSQL_EVENT_STOP:
+    case MYSQL_EVENT_IGNORED:
+        pass_event(stream);
+        return true;
+    }
+    return true;
+}
+
+/* Events carry the lower 32 bits of their end. */
+static void move_log_position(struct mysql_stream *stream, const struct mysql_event *event) {
+    stream->event_pos = stream->log_pos;
+    if (event->next_position == 0 || (event->flags & MYSQL_EVENT_FLAG_ARTIFICIAL) != 0 ||
+        event->kind == MYSQL_EVENT_HEARTBEAT)
+        return;
+    uint64_t end = (stream->log_pos & ~(uint64_t)UINT32_MAX) | event->next_position;
+    if (end < stream->log_pos)
+        end += (uint64_t)UINT32_MAX + 1;
+    stream->log_pos = end;
+    stream->event_pos = end >= event->size_bytes ? end - event->size_bytes : 0;
+}
+
+/* ---- rows */
+
+static bool all_present(const uint8_t *bitmap, size_t count) {
+    for (size_t i = 0; bitmap != NULL && i < count; i++)
+        if ((bitmap[i / 8] & (1U << (i % 8))) == 0)
+            return false;
+    return true;
+}
+
+static void begin_rows(struct mysql_stream *stream) {
+    const struct mysql_event_rows *rows = &stream->rows.event.rows;
+    struct stream_map *map = rows->table_map->user;
+    struct error why;
+    stream->rows.map = map;
+    stream->rows.partial =
+        !all_present(rows->present_before, rows->column_count) || !all_present(rows->present_after, rows->column_count);
+    if (mysql_rows_begin(&stream->rows.rows, &stream->rows.event, map->plan, &why)) {
+        stream->rows.state = ROWS_READING;
+        return;
+    }
+    stream->rows.state = ROWS_NONE;
+    stream_fail_table(stream, map->table, &why);
+}
+
+/* Asks again whether the rows are wanted: on the first event about a table, capture may have loaded it in full. */
+static bool settle_rows(struct mysql_stream *stream, struct error *err) {
+    struct mysql_table_map *from = stream->rows.event.rows.table_map;
+    struct stream_map *map = from->user;
+    bool wanted;
+    if (!stream_table_wants(stream, map->table, &wanted, err))
+        return false;
+    if (!wanted) {
+        stream->rows.state = ROWS_NONE;
+        return true;
+    }
+    if (map->plan == NULL || map->version != map->table->source->current) {
+        if (!stream_resolve(stream, from, err))
+            return false;
+        if (map->table->failed)
+            stream->rows.state = ROWS_NONE;
+        if (map->table->failed || stream->queue_begin < stream->queue_end)
+            return true;
+    }
+    begin_rows(stream);
+    return true;
+}
+
+/* A partial image: an update leaves out what it did not change, and an insert what has its default. */
+static bool complete_values(struct mysql_stream *stream, struct source_event *event, struct error *err) {
+    size_t count = stream->rows.map->version->column_count;
+    if (stream->rows.value_capacity < count) {
+        stream->rows.values = mem_realloc(stream->rows.values, count * sizeof *stream->rows.values);
+        stream->rows.value_capacity = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        stream->rows.values[i] = event->values[i];
+        if (event->values[i].kind != VALUE_UNCHANGED)
+            continue;
+        if (event->op == CHANGE_UPDATE)
+            stream->rows.values[i] = event->old[i];
+        if (event->op != CHANGE_DELETE && stream->rows.values[i].kind == VALUE_UNCHANGED &&
+            !stream_default(stream, stream->rows.map, i, event->op == CHANGE_INSERT ? &stream->rows.values[i] : NULL,
+                            err))
+            return false;
+    }
+    event->values = stream->rows.values;
+    return true;
+}
+
+/* The next row into *event; *found false at the end of the rows event, or when the table failed. */
+static bool read_row(struct mysql_stream *stream, struct source_event *event, bool *found, struct error *err) {
+    struct mysql_rows *rows = &stream->rows.rows;
+    struct stream_table *table = stream->rows.map->table;
+    struct error why;
+    bool more = false;
+    bool ok = table->source->stopped || mysql_rows_next(rows, &more, &why);
+    if (ok && more) {
+        *event = (struct source_event){.kind = SOURCE_ROW,
+                                       .table = table->source,
+                                       .time_us = stream->group.time_us,
+                                       .op = rows->op,
+                                       .values = rows->op == CHANGE_DELETE ? rows->before : rows->after,
+                                       .old = rows->op == CHANGE_UPDATE ? rows->before : NULL};
+        ok = !stream->rows.partial || complete_values(stream, event, &why);
+    }
+    *found = ok && more;
+    if (!*found)
+        stream->rows.state = ROWS_NONE;
+    if (!ok && why.kind != ERROR_DATA) {
+        *err = why;
+        return false;
+    }
+    if (!ok)
+        stream_fail_table(stream, table, &why);
+    return true;
+}
+
+/* ---- the loop */
+
+static bool fail_at_event(struct mysql_stream *stream, struct error *err) {
+    return error_prefix(err, "binlog %s:%" PRIu64, stream->log_file, stream->event_pos);
+}
+
+static bool read_payload_event(struct mysql_stream *stream, struct error *err) {
+    struct mysql_event event;
+    return (mysql_payload_next(&stream->payload, &event, &stream->in_payload, err) &&
+            (!stream->in_payload || handle(stream, &event, err))) ||
+           fail_at_event(stream, err);
+}
+
+static bool explain_dump_error(struct mysql_stream *stream, struct error *err);
+
+static bool read_packet(struct mysql_stream *stream, struct mysql_event *event, struct error *err) {
+    struct slice packet;
+    if (!mysql_conn_next_packet(stream->log, &packet, err))
+        return explain_dump_error(stream, err);
+    stream->size_bytes += packet.len;
+    if (!mysql_event_parse(&stream->decoder, packet.data, packet.len, event, err)) {
+        stream->event_pos = stream->log_pos;
+        return fail_at_event(stream, err);
+    }
+    move_log_position(stream, event);
+    return handle(stream, event, err) || fail_at_event(stream, err);
+}
+
+static void flush_counters(struct mysql_stream *stream) {
+    uint64_t more = stream->counters.zero_dates - stream->counted.zero_dates;
+    if (more == 0)
+        return;
+    atomic_fetch_add(&stream->source->zero_dates, more);
+    stream->counted = stream->counters;
+}
+
+static void make_idle(struct mysql_stream *stream, struct source_event *event) {
+    *event = (struct source_event){.kind = SOURCE_IDLE};
+    if (!stream->group.open && stream->settled && !stream->position_reported)
+        event->position = stream_position_text(stream);
+}
+
+/* One step: *found when *event is the next event. */
+static bool step(struct mysql_stream *stream, int64_t *since_ms, struct source_event *event, bool *found,
+                 struct error *err) {
+    if (stream->rows.state == ROWS_READING)
+        return read_row(stream, event, found, err);
+    if (stream->rows.state == ROWS_WAITING)
+        return settle_rows(stream, err);
+    int64_t now_ms = clock_monotonic_ms();
+    if (*since_ms == 0)
+        *since_ms = now_ms;
+    if (now_ms - *since_ms >= IDLE_AFTER_MS) {
+        make_idle(stream, event);
+        *found = true;
+        return true;
+    }
+    if (stream->in_payload)
+        return read_payload_event(stream, err);
+    struct mysql_event read;
+    if (!read_packet(stream, &read, err))
+        return false;
+    if (read.kind == MYSQL_EVENT_HEARTBEAT) {
+        make_idle(stream, event);
+        *found = true;
+    }
+    return true;
+}
+
+bool mysql_stream_next(struct source_stream *base, struct source_event *event, struct error *err) {
+    struct mysql_stream *stream = (struct mysql_stream *)base;
+    int64_t since_ms = 0;
+    if (stream->queue_begin == stream->queue_end) {
+        stream->queue_begin = stream->queue_end = 0;
+        arena_reset(&stream->arena);
+    }
+    for (bool found = pop(stream, event); !found;) {
+        if (!step(stream, &since_ms, event, &found, err))
+            return false;
+        /* What a step queued came before what it found: a failed table before idleness. */
+        if (!found)
+            found = pop(stream, event);
+    }
+    event->size_bytes = stream->size_bytes;
+    stream->size_bytes = 0;
+    flush_counters(stream);
+    return true;
+}
+
+/* ---- opening */
+
+struct mysql_conn *stream_ask(struct mysql_stream *stream, struct error *err) {
+    if (stream->ask != NULL && !mysql_conn_is_alive(stream->ask)) {
+        mysql_conn_close(stream->ask);
+        stream->ask = NULL;
+    }
+    if (stream->ask == NULL && !mysql_conn_open(&stream->source->config->source, &stream->ask, err))
+        return NULL;
+    return stream->ask;
+}
+
+/* A replica tells its master what it understands in user variables of its session; both spellings, old and new. */
+static bool declare_replica(struct mysql_stream *stream, struct error *err) {
+    const struct mysql_server *server = mysql_conn_server(stream->log);
+    const struct config *config = stream->source->config;
+    int64_t heartbeat_ms = config->source.heartbeat_ms > 0 ? config->source.heartbeat_ms : 500;
+    int64_t heartbeat_ns = (heartbeat_ms < IDLE_AFTER_MS ? heartbeat_ms : IDLE_AFTER_MS) * 1000000;
+    uint32_t id = mysql_source_server_id(config);
+    struct arena arena;
+    arena_init(&arena);
+    struct mysql_result result;
+    bool ok = mysql_conn_run(stream->log, err,
+                             "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64
+                             ", @master_binlog_checksum = @@global.binlog_checksum"
+                             ", @source_binlog_checksum = @@global.binlog_checksum",
+                             heartbeat_ns, heartbeat_ns) &&
+              mysql_conn_query(stream->log, &arena, &result, err, "SELECT @@global.binlog_checksum AS checksum");
+    if (ok) {
+        const char *checksum = mysql_result_named(&result, "checksum");
+        mysql_decoder_init(&stream->decoder, checksum != NULL && strcmp(checksum, "NONE") != 0);
+        mysql_table_maps_on_release(stream->decoder.maps, stream_map_release, stream);
+        mysql_payload_init(&stream->payload, &stream->decoder);
+    }
+    /* MySQL ends an older stream of the same uuid, MariaDB one of the same server id: ours, when a connection was lost. */
+    if (ok && server->mariadb)
+        ok = mysql_conn_run(stream->log, err, "SET @mariadb_slave_capability = 4, @slave_gtid_ignore_duplicates = 0");
+    else if (ok)
+        ok = mysql_conn_run(stream->log, err,
+                            "SET @slave_uuid = '%08" PRIx32 "-736c-7569-6365-%012" PRIx32
+                            "', @replica_uuid = @slave_uuid",
+                            id, server->server_id);
+    arena_deinit(&arena);
+    return ok;
+}
+
+static void append_le(struct buf *out, uint64_t value, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++)
+        buf_append_char(out, (char)(value >> (8 * i)));
+}
+
+static bool dump(struct mysql_stream *stream, enum mysql_dump command, const struct buf *arguments, struct error *err) {
+    return mysql_conn_begin_dump(stream->log, command, (struct slice){arguments->data, arguments->len},
+                                 SILENCE_LIMIT_MS, err);
+}
+
+/* COM_BINLOG_DUMP: pos 4, flags 2, server id 4, file name. */
+static bool dump_from(struct mysql_stream *stream, const char *file, uint64_t pos, struct error *err) {
+    struct buf arguments;
+    buf_init(&arguments, BUF_MAX_DEFAULT);
+    append_le(&arguments, pos, 4);
+    append_le(&arguments, 0, 2);
+    append_le(&arguments, mysql_source_server_id(stream->source->config), 4);
+    buf_append_text(&arguments, file);
+    bool ok = dump(stream, MYSQL_DUMP_POSITION, &arguments, err);
+    buf_deinit(&arguments);
+    return ok;
+}
+
+/* COM_BINLOG_DUMP_GTID: flags 2, server id 4, length of name 4, name, pos 8, length of set 4, set. */
+static bool dump_from_set(struct mysql_stream *stream, struct error *err) {
+    struct buf arguments, set;
+    buf_init(&arguments, BUF_MAX_DEFAULT);
+    buf_init(&set, BUF_MAX_DEFAULT);
+    mysql_gtid_set_encode(&stream->position.set, &set);
+    append_le(&arguments, DUMP_THROUGH_GTID, 2);
+    append_le(&arguments, mysql_source_server_id(stream->source->config), 4);
+    append_le(&arguments, 0, 4);
+    append_le(&arguments, MYSQL_LOG_BEGIN, 8);
+    append_le(&arguments, set.len, 4);
+    buf_append(&arguments, set.data, set.len);
+    bool ok = dump(stream, MYSQL_DUMP_GTID, &arguments, err);
+    buf_deinit(&set);
+    buf_deinit(&arguments);
+    return ok;
+}
+
+/* MariaDB takes the position as a variable. Strict: a transaction that this server does not have is an error, not a start
+ * at the next best place. */
+static bool dump_from_domains(struct mysql_stream *stream, struct error *err) {
+    struct buf text;
+    buf_init(&text, BUF_MAX_DEFAULT);
+    mariadb_position_format(&stream->position.domains, &text);
+    bool ok = mysql_conn_run(stream->log, err, "SET @slave_connect_state = '%s', @slave_gtid_strict_mode = 1",
+                             text.len > 0 ? text.data : "") &&
+              dump_from(stream, "", MYSQL_LOG_BEGIN, err);
+    buf_deinit(&text);
+    return ok;
+}
+
+static bool start_by_file(struct mysql_stream *stream, struct error *err) {
+    const struct mysql_server *server = mysql_conn_server(stream->log);
+    const struct mysql_position *position = &stream->position;
+    if (!mysql_position_is_of(position, server))
+        return error_set(
+            err, ERROR_OUTSIDE,
+            "the position %s:%" PRIu64 " is of server %s (id %" PRIu32 "), and this is %s (id %" PRIu32
+            "), whose log is another: load the tables in full again, or connect to that server. With GTIDs "
+            "(gtid_mode=ON) sluice could go on here",
+            position->file, position->pos, position->server_uuid, position->server_id, server->identity,
+            server->server_id);
+    if (position->pos > UINT32_MAX)
+        return error_set(err, ERROR_OUTSIDE,
+                         "%s:%" PRIu64
+                         " is beyond 4 GiB, where the protocol cannot start; use GTIDs (gtid_mode=ON), or "
+                         "load the tables in full again",
+                         position->file, position->pos);
+    mem_free(stream->log_file);
+    stream->log_file = mem_strdup(position->file);
+    stream->log_pos = stream->event_pos = position->pos;
+    stream->settled = true;
+    return dump_from(stream, position->file, position->pos, err);
+}
+
+static bool start_dump(struct mysql_stream *stream, struct error *err) {
+    const struct mysql_server *server = mysql_conn_server(stream->log);
+    const struct mysql_position *position = &stream->position;
+    if ((position->has_server || position->has_gtid) && position->mariadb != server->mariadb)
+        return error_set(err, ERROR_OUTSIDE,
+                         "the position is of %s, and the server is %s: load the tables in full again",
+                         position->mariadb ? "MariaDB" : "MySQL", server->mariadb ? "MariaDB" : "MySQL");
+    if (position->has_gtid && server->gtid_mode)
+        return server->mariadb ? dump_from_domains(stream, err) : dump_from_set(stream, err);
+    if (position->file[0] == '\0')
+        return error_set(err, ERROR_OUTSIDE, "the position has only GTIDs, and the server has gtid_mode off");
+    return start_by_file(stream, err);
+}
+
+static bool open_stream(struct mysql_stream *stream, const char *position, struct error *err) {
+    if (!mysql_conn_open(&stream->source->config->source, &stream->log, err) ||
+        !mysql_collations_init(&stream->collations, stream->log, err) || !declare_replica(stream, err))
+        return false;
+    bool ok = position != NULL ? mysql_position_parse(&stream->position, position, err)
+                               : mysql_source_log_end(stream->log, &stream->position, err);
+    stream->position.mariadb = stream->position.has_server || stream->position.has_gtid
+                                   ? stream->position.mariadb
+                                   : mysql_conn_server(stream->log)->mariadb;
+    position_change(stream);
+    /* The first event comes at once, or the reason why none will. */
+    struct mysql_event first;
+    return ok && start_dump(stream, err) && read_packet(stream, &first, err);
+}
+
+bool mysql_stream_open(struct source *base, const char *position, struct source_tables *tables,
+                       struct source_stream **out, struct error *err) {
+    struct mysql_stream *stream = mem_zalloc(sizeof *stream);
+    stream->base.source = base;
+    stream->source = (struct mysql_source *)base;
+    stream->tables = tables;
+    stream->log_file = mem_strdup("");
+    mysql_position_init(&stream->position);
+    buf_init(&stream->position_text, BUF_MAX_DEFAULT);
+    arena_init(&stream->arena);
+    if (!open_stream(stream, position, err)) {
+        mysql_stream_close(&stream->base);
+        return false;
+    }
+    *out = &stream->base;
+    return true;
+}
+
+void mysql_stream_close(struct source_stream *base) {
+    struct mysql_stream *stream = (struct mysql_stream *)base;
+    mysql_payload_deinit(&stream->payload);
+    mysql_decoder_deinit(&stream->decoder); /* releases the maps, and with them what hangs on them */
+    stream_tables_deinit(stream);
+    mysql_collations_deinit(&stream->collations);
+    mysql_conn_close(stream->log);
+    mysql_conn_close(stream->ask);
+    mysql_position_deinit(&stream->position);
+    buf_deinit(&stream->position_text);
+    arena_deinit(&stream->arena);
+    mem_free(stream->rows.values);
+    mem_free(stream->queue);
+    mem_free(stream->log_file);
+    mem_free(stream);
+}
+
+/* ---- a log that is not there any more */
+
+static bool mentions_one_of(const char *message, const char *const *words) {
+    for (; *words != NULL; words++)
+        if (strcasestr(message, *words) != NULL)
+            return true;
+    return false;
+}
+
+/* What the server still has: "the log now begins with bin.000004". Best effort: the error itself is reported anyway. */
+static void append_oldest_log(struct mysql_stream *stream, struct buf *out) {
+    struct error ignored;
+    struct mysql_conn *conn = stream_ask(stream, &ignored);
+    struct arena arena;
+    arena_init(&arena);
+    struct mysql_result result;
+    if (conn != NULL && mysql_conn_query(conn, &arena, &result, &ignored, "SHOW BINARY LOGS") && result.row_count > 0)
+        buf_printf(out, "; its log now begins with %s", mysql_result_cell(&result, 0, 0));
+    if (conn != NULL && !stream->position.mariadb && stream->position.has_gtid) {
+        struct buf set;
+        buf_init(&set, BUF_MAX_DEFAULT);
+        mysql_gtid_set_format(&stream->position.set, &set);
+        if (mysql_conn_query(conn, &arena, &result, &ignored,
+                             "SELECT GTID_SUBTRACT(@@global.gtid_purged, '%s') AS lost", set.len > 0 ? set.data : "") &&
+            mysql_result_named(&result, "lost") != NULL && mysql_result_named(&result, "lost")[0] != '\0')
+            buf_printf(out, ", and the transactions %.300s are gone", mysql_result_named(&result, "lost"));
+        buf_deinit(&set);
+    }
+    arena_deinit(&arena);
+}
+
+static bool explain_dump_error(struct mysql_stream *stream, struct error *err) {
+    static const char *const gone[] = {
+        "first log file name",  "purged", "not in the master's binlog", "in any binlog files", "more GTIDs than",
+        "position > file size", NULL};
+    static const char *const rivals[] = {"same server_uuid", "same server_id", NULL};
+    if (err->code != MYSQL_ERROR_BINLOG_READ)
+        return error_prefix(err, "reading the binlog");
+    if (mentions_one_of(err->message, rivals)) {
+        err->kind = ERROR_CONFIG;
+        return error_prefix(err,
+                            "another replica, or another sluice, follows this server with the server id %" PRIu32
+                            "; give this task a source.server_id of its own",
+                            mysql_source_server_id(stream->source->config));
+    }
+    if (!mentions_one_of(err->message, gone))
+        return error_prefix(err, "reading the binlog");
+    const char *retention = mysql_conn_server(stream->log)->mariadb && mysql_conn_server(stream->log)->version < 100601
+                                ? "expire_logs_days = 7"
+                                : "binlog_expire_logs_seconds = 604800";
+    struct buf more;
+    buf_init(&more, BUF_MAX_DEFAULT);
+    append_oldest_log(stream, &more);
+    struct error why = *err;
+    error_set_code(
+        err, ERROR_OUTSIDE, why.code,
+        "the server does not have the binlog from %s on any more%s: the changes in between are lost to sluice. "
+        "Load the tables in full again, and let the server keep its log for longer: SET GLOBAL %s. The server "
+        "said: %.600s",
+        stream_position_text(stream), more.len > 0 ? more.data : "", retention, why.message);
+    buf_deinit(&more);
+    return false;
+}

@@ -1,0 +1,146 @@
+/* What the files of the binlog stream share. See mysql_stream.c. */
+#ifndef SLUICE_SOURCE_MYSQL_STREAM_H
+#define SLUICE_SOURCE_MYSQL_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "source/mysql_collations.h"
+#include "source/mysql_event.h"
+#include "source/mysql_row.h"
+#include "source/mysql_schema.h"
+#include "source/mysql_source.h"
+#include "source/mysql_statement.h"
+
+/* A table as the stream knows it. */
+struct stream_table {
+    char *schema, *name;
+    bool chosen;
+    bool failed;                 /* SOURCE_TABLE_ERROR was sent */
+    struct source_table *source; /* NULL until capture or the log brings it up */
+    struct {
+        char *text; /* the skip_until that `position` was read from; NULL = none yet */
+        struct mysql_position position;
+        bool passed; /* the log is behind it for good */
+    } skip;
+};
+
+/* How the rows behind a table map are read: hangs on the map as its `user`. */
+struct stream_map {
+    struct stream_table *table;
+    struct arena arena;               /* of the definition */
+    struct mysql_table_map completed; /* the map, completed by what else is known */
+    struct mysql_row_plan *plan;      /* NULL until the definition is settled */
+    const struct table *version;      /* the source_table's `current` that the plan gives values for */
+    struct table *announced;          /* sent as SOURCE_TABLE for this map */
+    struct mysql_default *defaults;   /* per column of version, for partial images; NULL until one comes */
+    bool *generated;                  /* beside defaults: computed from other columns */
+};
+
+/* The transaction, or the statement that is one, that is being read: from its GTID event to its end. */
+struct stream_group {
+    bool open;
+    bool has_begin; /* BEGIN, XA START or what implies it came: rows may follow, and an end */
+    bool sent;      /* SOURCE_BEGIN was sent */
+    bool named;     /* it ends with a prepare */
+    int64_t time_us;
+    bool has_gtid;
+    struct mysql_gtid gtid;
+    struct mariadb_gtid mariadb_gtid;
+    enum mariadb_alter_phase alter;
+    char name[MYSQL_XID_TEXT_BYTES];
+};
+
+enum stream_rows_state { ROWS_NONE, ROWS_WAITING /* for the table's definition */, ROWS_READING };
+
+struct mysql_stream {
+    struct source_stream base;
+    struct mysql_source *source;
+    struct source_tables *tables;
+    struct mysql_conn *log; /* sends the binlog */
+    struct mysql_conn *ask; /* for information_schema; NULL until needed */
+    struct mysql_collations collations;
+    struct mysql_decoder decoder;
+    struct mysql_payload payload;
+    bool in_payload;
+    struct mysql_row_counters counters, counted; /* counted: what was added to the source's already */
+
+    /* Where the stream is. `position` is behind the last finished group; within a group it is where that begins. */
+    struct mysql_position position;
+    bool settled; /* position's file and pos are of this server: with a start by GTID not before the first event */
+    bool complete_from_file_start; /* the current file was read from its beginning */
+    char *log_file;
+    uint64_t log_pos;   /* behind the last event, 64 bits */
+    uint64_t event_pos; /* where the last event begins */
+    struct buf position_text;
+    bool position_changed;  /* position_text is older than position */
+    bool position_reported; /* the text was handed out */
+    struct stream_group group;
+
+    struct stream_table **known; /* the chosen tables that came up: a hash table by name, linear probing; NULL = free */
+    size_t known_count, known_slots;
+    struct stream_table ignored; /* stands for every table that is not chosen */
+
+    struct {
+        enum stream_rows_state state;
+        struct mysql_event event;
+        struct stream_map *map;
+        struct mysql_rows rows;
+        bool partial;         /* the images do not have all columns */
+        struct value *values; /* of a partial image, completed */
+        size_t value_capacity;
+    } rows;
+
+    /* Events to hand out before anything else is read; they and their texts live in the arena until all are handed out. */
+    struct source_event *queue;
+    size_t queue_begin, queue_end, queue_capacity;
+    struct arena arena;
+    size_t size_bytes; /* read since the last event that was handed out */
+};
+
+/* ---- mysql_stream.c */
+
+/* Appends an event; its texts must live in stream->arena or longer. */
+struct source_event *stream_push(struct mysql_stream *stream, enum source_event_kind kind);
+/* The text of stream->position; borrowed until the next change. */
+const char *stream_position_text(struct mysql_stream *stream);
+/* Sends SOURCE_BEGIN unless that happened. */
+void stream_begin_group(struct mysql_stream *stream);
+/* Begins a group at the last event, for logs without GTID events. */
+void stream_open_group(struct mysql_stream *stream, int64_t time_us);
+/* The group is finished: position moves behind it. */
+void stream_end_group(struct mysql_stream *stream);
+/* Forgets a group that ends without taking effect. */
+void stream_abandon_group(struct mysql_stream *stream);
+void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, const struct error *why);
+/* The connection for questions. */
+struct mysql_conn *stream_ask(struct mysql_stream *stream, struct error *err);
+
+/* ---- mysql_stream_statement.c */
+bool stream_handle_query(struct mysql_stream *stream, const struct mysql_event *event, struct error *err);
+
+/* ---- mysql_stream_table.c */
+
+struct stream_table *stream_find_table(struct mysql_stream *stream, const char *schema, const char *name);
+/* Is the table captured, and is this group not in its full load already? */
+bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err);
+/* Renames that a definition statement told, kept in the position until a table map uses them. An empty list says that the
+ * definition changed at all. */
+void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
+                        const struct column_rename *renames, size_t count);
+void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
+
+struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map);
+void stream_map_release(void *stream, struct mysql_table_map *map);
+/* Settles which definition the rows of a map have. True with map->plan set, or with an event queued that says more. False
+ * when the server could not be asked. */
+bool stream_resolve(struct mysql_stream *stream, struct mysql_table_map *from, struct error *err);
+/* Queues SOURCE_TABLE for a table that information_schema knows and the log has not shown yet. */
+bool stream_announce(struct mysql_stream *stream, struct stream_table *table, struct error *err);
+/* A column that a row image leaves out: in an inserted row it has its default (*out); in an updated one (out NULL) it kept
+ * its value, unless it is computed from others. Kind DATA when what it has cannot be known. */
+bool stream_default(struct mysql_stream *stream, struct stream_map *map, size_t column, struct value *out,
+                    struct error *err);
+void stream_tables_deinit(struct mysql_stream *stream);
+
+#endif

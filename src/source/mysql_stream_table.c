@@ -1,0 +1,618 @@
+/* Which definition the rows of a table map have.
+ *
+ * The map comes with every statement and always has the wire types; what it lacks is taken from the version that capture
+ * knows (table->current) as long as no definition statement changed the table, else from information_schema. That shows the
+ * table as it is now, which may be later than the log:
+ *
+ *   binlog_row_metadata=FULL   the map has names, signs, character sets, labels and the key: information_schema adds only
+ *                              what the wire cannot tell (UUID, INET6), the words of the type and defaults, by name, and
+ *                              may be wrong without harm
+ *   MINIMAL, NO_LOG            names and the rest are taken by place, and only if number and types of the columns agree;
+ *                              else the table fails with what to do
+ *
+ * A definition that equals `current` is no event; another one is announced as SOURCE_TABLE before its first row. Renames
+ * are only in the statements' text: they wait in the position ("pending"), so that a restart in between keeps them. */
+#include "source/mysql_stream.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "source/mysql_default.h"
+
+/* ---- tables by name */
+
+static uint64_t hash_name(const char *schema, const char *name) {
+    uint64_t hash = 14695981039346656037U; /* FNV-1a */
+    for (const char *p = schema; *p != '\0'; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
+    hash *= 1099511628211U;
+    for (const char *p = name; *p != '\0'; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
+    return hash;
+}
+
+static struct stream_table **find_slot(struct mysql_stream *stream, const char *schema, const char *name) {
+    size_t at = (size_t)hash_name(schema, name) & (stream->known_slots - 1);
+    while (stream->known[at] != NULL &&
+           (strcmp(stream->known[at]->name, name) != 0 || strcmp(stream->known[at]->schema, schema) != 0))
+        at = (at + 1) & (stream->known_slots - 1);
+    return &stream->known[at];
+}
+
+static void grow_known(struct mysql_stream *stream) {
+    struct stream_table **old = stream->known;
+    size_t old_slots = stream->known_slots;
+    stream->known_slots = old_slots > 0 ? old_slots * 2 : 64;
+    stream->known = mem_zalloc(stream->known_slots * sizeof *stream->known);
+    for (size_t i = 0; i < old_slots; i++)
+        if (old[i] != NULL)
+            *find_slot(stream, old[i]->schema, old[i]->name) = old[i];
+    mem_free(old);
+}
+
+struct stream_table *stream_find_table(struct mysql_stream *stream, const char *schema, const char *name) {
+    if (!mysql_schema_is_chosen(&stream->source->config->source, schema, name))
+        return &stream->ignored;
+    if ((stream->known_count + 1) * 2 > stream->known_slots)
+        grow_known(stream);
+    struct stream_table **slot = find_slot(stream, schema, name);
+    if (*slot != NULL)
+        return *slot;
+    struct stream_table *table = mem_zalloc(sizeof *table);
+    table->schema = mem_strdup(schema);
+    table->name = mem_strdup(name);
+    table->chosen = true;
+    stream->known_count++;
+    return *slot = table;
+}
+
+void stream_tables_deinit(struct mysql_stream *stream) {
+    for (size_t i = 0; i < stream->known_slots; i++) {
+        struct stream_table *table = stream->known[i];
+        if (table == NULL)
+            continue;
+        if (table->skip.text != NULL)
+            mysql_position_deinit(&table->skip.position);
+        mem_free(table->skip.text);
+        mem_free(table->schema);
+        mem_free(table->name);
+        mem_free(table);
+    }
+    mem_free(stream->known);
+}
+
+/* ---- what is in the full load already */
+
+static bool read_skip_until(struct stream_table *table, struct error *err) {
+    const char *text = table->source->skip_until;
+    if (table->skip.text != NULL && strcmp(table->skip.text, text) == 0)
+        return true;
+    if (table->skip.text == NULL)
+        mysql_position_init(&table->skip.position);
+    mem_free(table->skip.text);
+    table->skip.text = mem_strdup(text);
+    table->skip.passed = false;
+    return mysql_position_parse(&table->skip.position, text, err);
+}
+
+/* On the server of the full load, files and positions order everything; on another one, its set of transactions tells. */
+static bool is_in_full_load(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err) {
+    *out = false;
+    if (table->source->skip_until == NULL || stream->group.named)
+        return true;
+    if (!read_skip_until(table, err))
+        return false;
+    if (table->skip.passed)
+        return true;
+    const struct mysql_position *until = &table->skip.position;
+    if (!mysql_position_is_of(until, mysql_conn_server(stream->log)) && until->has_gtid && stream->group.has_gtid) {
+        *out = stream->position.mariadb ? mariadb_position_contains(&until->domains, stream->group.mariadb_gtid)
+                                        : mysql_gtid_set_contains(&until->set, &stream->group.gtid);
+        return true;
+    }
+    if (!mysql_position_reached(&stream->position, until, &table->skip.passed, err))
+        return false;
+    *out = !table->skip.passed;
+    return true;
+}
+
+bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err) {
+    *out = false;
+    if (!table->chosen || table->failed)
+        return true;
+    if (table->source == NULL)
+        table->source = source_tables_find(stream->tables, table->schema, table->name);
+    if (table->source == NULL) {
+        *out = true;
+        return true;
+    }
+    bool loaded;
+    if (table->source->stopped)
+        return true;
+    if (!is_in_full_load(stream, table, &loaded, err))
+        return false;
+    *out = !loaded;
+    return true;
+}
+
+/* ---- pending changes: {"schema": {"table": [["from", "to"], …]}} */
+
+static json_t *pending_of(const struct mysql_stream *stream, const struct stream_table *table) {
+    return json_object_get(json_object_get(stream->position.pending, table->schema), table->name);
+}
+
+static const char *pair_text(const json_t *pair, size_t i) { return json_string_value(json_array_get(pair, i)); }
+
+/* a -> b, then b -> c: a -> c. */
+static void add_rename(json_t *renames, const struct column_rename *rename) {
+    size_t i;
+    json_t *pair;
+    json_array_foreach(renames, i, pair) {
+        const char *to = pair_text(pair, 1);
+        if (to != NULL && strcasecmp(to, rename->from) == 0) {
+            json_array_set_new(pair, 1, json_string(rename->to));
+            return;
+        }
+    }
+    json_array_append_new(renames, json_pack("[s, s]", rename->from, rename->to));
+}
+
+void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
+                        const struct column_rename *renames, size_t count) {
+    json_t *pending = pending_of(stream, table);
+    if (pending == NULL) {
+        if (stream->position.pending == NULL)
+            stream->position.pending = json_object();
+        json_t *schema = json_object_get(stream->position.pending, table->schema);
+        if (schema == NULL) {
+            schema = json_object();
+            json_object_set_new(stream->position.pending, table->schema, schema);
+        }
+        pending = json_array();
+        json_object_set_new(schema, table->name, pending);
+    }
+    /* A statement's own renames are all of the names before it: none of them continues another. */
+    size_t before = json_array_size(pending);
+    json_t *added = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (before > 0)
+            add_rename(pending, &renames[i]);
+        else
+            json_array_append_new(added, json_pack("[s, s]", renames[i].from, renames[i].to));
+    }
+    json_array_extend(pending, added);
+    json_decref(added);
+    stream->position_changed = true;
+    stream->position_reported = false;
+}
+
+void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table) {
+    json_t *schema = json_object_get(stream->position.pending, table->schema);
+    if (schema == NULL || json_object_del(schema, table->name) != 0)
+        return;
+    if (json_object_size(schema) == 0)
+        json_object_del(stream->position.pending, table->schema);
+    stream->position_changed = true;
+    stream->position_reported = false;
+}
+
+/* ---- maps */
+
+struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map) {
+    if (map->user != NULL)
+        return map->user;
+    struct stream_map *mine = mem_zalloc(sizeof *mine);
+    mine->table = stream_find_table(stream, map->schema, map->name);
+    arena_init(&mine->arena);
+    map->user = mine;
+    return mine;
+}
+
+void stream_map_release(void *stream, struct mysql_table_map *map) {
+    (void)stream;
+    struct stream_map *mine = map->user;
+    mysql_row_plan_free(mine->plan);
+    arena_deinit(&mine->arena);
+    mem_free(mine);
+    map->user = NULL;
+}
+
+/* ---- definitions */
+
+/* What completes a map: information_schema, or the version that is known, or both. */
+struct knowledge {
+    const struct mysql_schema *schema;
+    const struct table *current;
+};
+
+struct definition {
+    struct mysql_column *columns; /* of the map, completed */
+    const char **source_types;    /* of these; NULL = describe it */
+    struct table *table;
+    uint16_t *places; /* of the map's columns in the table, or MYSQL_ROW_SKIP */
+    bool skips;
+};
+
+/* MySQL keeps the expressions of functional indexes in columns that nobody else sees. */
+static bool is_hidden_column(const struct mysql_column *column) {
+    return column->name != NULL && strncmp(column->name, "!hidden!", 8) == 0;
+}
+
+static bool complete_by_current(struct mysql_stream *stream, struct stream_map *map, const struct table *current,
+                                size_t index, struct mysql_column *column, struct error *err) {
+    struct mysql_column known;
+    return mysql_schema_parse_type(&stream->collations, &map->arena, &current->columns[index], &known, err) &&
+           mysql_column_complete(column, &known, err);
+}
+
+/* Names are in the map: by name, and what does not agree is not used. */
+static void complete_by_name(struct mysql_stream *stream, struct stream_map *map, const struct knowledge *knowledge,
+                             struct mysql_column *column, const char **source_type) {
+    struct mysql_column copy = *column;
+    struct error ignored;
+    const struct mysql_schema_column *shown =
+        knowledge->schema != NULL ? mysql_schema_find(knowledge->schema, column->name) : NULL;
+    if (shown != NULL && mysql_column_complete(&copy, &shown->column, &ignored)) {
+        *source_type = shown->source_type;
+        *column = copy;
+        return;
+    }
+    int at = knowledge->current != NULL ? table_find_column(knowledge->current, column->name) : -1;
+    copy = *column;
+    if (at >= 0 && complete_by_current(stream, map, knowledge->current, (size_t)at, &copy, &ignored)) {
+        *source_type = knowledge->current->columns[at].source_type;
+        *column = copy;
+    }
+}
+
+/* Names are not in the map: by place, and everything has to agree. */
+static bool complete_by_place(struct mysql_stream *stream, struct stream_map *map, const struct knowledge *knowledge,
+                              const struct mysql_table_map *from, struct definition *out, struct error *err) {
+    const struct mysql_schema *schema = knowledge->schema;
+    size_t known = schema != NULL ? schema->column_count : knowledge->current->column_count;
+    if (known != from->column_count)
+        return error_set(
+            err, ERROR_DATA,
+            "the log has %zu columns, and information_schema %zu, which shows a later or earlier definition; "
+            "SET GLOBAL binlog_row_metadata = FULL, so that the log carries its own",
+            from->column_count, known);
+    for (size_t i = 0; i < from->column_count; i++) {
+        if (schema != NULL ? !mysql_column_complete(&out->columns[i], &schema->columns[i].column, err)
+                           : !complete_by_current(stream, map, knowledge->current, i, &out->columns[i], err))
+            return false;
+        out->source_types[i] =
+            schema != NULL ? schema->columns[i].source_type : knowledge->current->columns[i].source_type;
+    }
+    return true;
+}
+
+static bool complete(struct mysql_stream *stream, struct stream_map *map, const struct knowledge *knowledge,
+                     const struct mysql_table_map *from, struct definition *out, struct error *err) {
+    size_t count = from->column_count;
+    out->columns = arena_alloc(&map->arena, (count + 1) * sizeof *out->columns);
+    out->source_types = arena_alloc(&map->arena, (count + 1) * sizeof *out->source_types);
+    for (size_t i = 0; i < count; i++)
+        out->columns[i] = from->columns[i];
+    if (!from->has_names)
+        return complete_by_place(stream, map, knowledge, from, out, err);
+    for (size_t i = 0; i < count; i++)
+        complete_by_name(stream, map, knowledge, &out->columns[i], &out->source_types[i]);
+    return true;
+}
+
+/* The key: the map's own, else that of whatever gave the names. */
+static void build_key(struct stream_map *map, const struct knowledge *knowledge, const struct mysql_table_map *from,
+                      const struct definition *definition, struct table *table) {
+    const uint16_t *key = from->key;
+    size_t count = from->key_count;
+    if (!from->has_key && !from->has_names) {
+        key = knowledge->schema != NULL ? knowledge->schema->key : knowledge->current->key;
+        count = knowledge->schema != NULL ? knowledge->schema->key_count : knowledge->current->key_count;
+    }
+    uint16_t *places = arena_alloc(&map->arena, (count + 1) * sizeof *places);
+    for (size_t i = 0; i < count; i++)
+        if (key[i] < from->column_count && definition->places[key[i]] != MYSQL_ROW_SKIP)
+            places[table->key_count++] = definition->places[key[i]];
+    table->key = places;
+}
+
+static bool build(struct mysql_stream *stream, struct stream_map *map, const struct knowledge *knowledge,
+                  const struct mysql_table_map *from, struct definition *out, struct error *err) {
+    *out = (struct definition){0};
+    if (!complete(stream, map, knowledge, from, out, err))
+        return false;
+    struct table *table = out->table = arena_alloc(&map->arena, sizeof *table);
+    struct column *columns = arena_alloc(&map->arena, (from->column_count + 1) * sizeof *columns);
+    out->places = arena_alloc(&map->arena, (from->column_count + 1) * sizeof *out->places);
+    table->schema = map->table->schema;
+    table->name = map->table->name;
+    table->columns = columns;
+    for (size_t i = 0; i < from->column_count; i++) {
+        struct column *column = &columns[table->column_count];
+        out->places[i] = MYSQL_ROW_SKIP;
+        out->skips = out->skips || is_hidden_column(&out->columns[i]);
+        if (is_hidden_column(&out->columns[i]))
+            continue;
+        if (!mysql_column_type(&out->columns[i], &column->type, err))
+            return false;
+        column->name = out->columns[i].name;
+        column->nullable = out->columns[i].nullable;
+        column->source_type = out->source_types[i];
+        if (column->source_type == NULL)
+            column->source_type = mysql_schema_describe(&stream->collations, &map->arena, &out->columns[i]);
+        out->places[i] = (uint16_t)table->column_count++;
+    }
+    build_key(map, knowledge, from, out, table);
+    return true;
+}
+
+/* ---- plans */
+
+static bool prepare_charsets(struct mysql_stream *stream, const struct mysql_column *columns, size_t count,
+                             struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        const struct mysql_charset *charset = mysql_charsets_find(stream->collations.charsets, columns[i].collation);
+        if (charset == NULL || mysql_charset_is_binary(charset) || mysql_charset_is_ready(charset))
+            continue;
+        struct mysql_conn *ask = stream_ask(stream, err);
+        if (ask == NULL || !mysql_collations_prepare(&stream->collations, ask, columns[i].collation, err))
+            return false;
+    }
+    return true;
+}
+
+static bool make_plan(struct mysql_stream *stream, struct stream_map *map, const struct mysql_table_map *from,
+                      const struct definition *definition, struct error *err) {
+    mysql_row_plan_free(map->plan);
+    map->plan = NULL;
+    map->defaults = NULL;
+    if (!prepare_charsets(stream, definition->columns, from->column_count, err))
+        return false;
+    map->completed = *from;
+    map->completed.columns = definition->columns;
+    if (!mysql_row_plan_new(&map->completed, stream->collations.charsets, &stream->counters, &map->plan, err))
+        return false;
+    if (definition->skips)
+        mysql_row_plan_reorder(map->plan, definition->places, definition->table->column_count);
+    return true;
+}
+
+/* ---- announcing another definition */
+
+static const char *exact_name(const struct table *table, const char *name) {
+    for (size_t i = 0; table != NULL && i < table->column_count; i++)
+        if (strcasecmp(table->columns[i].name, name) == 0)
+            return table->columns[i].name;
+    return NULL;
+}
+
+/* The pending renames that lead from a column of the old definition to one of the new. */
+static size_t collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
+                              struct column_rename **out) {
+    json_t *pending = pending_of(stream, table), *pair;
+    size_t count = 0, i;
+    *out = arena_alloc(&stream->arena, (json_array_size(pending) + 1) * sizeof **out);
+    json_array_foreach(pending, i, pair) {
+        const char *from = exact_name(table->source->current, pair_text(pair, 0));
+        const char *to = exact_name(next, pair_text(pair, 1));
+        if (from != NULL && to != NULL && strcmp(from, to) != 0)
+            (*out)[count++] = (struct column_rename){arena_strdup(&stream->arena, from), to};
+    }
+    return count;
+}
+
+static bool is_rename_target(const struct column_rename *renames, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(renames[i].to, name) == 0)
+            return true;
+    return false;
+}
+
+/* Rows that exist when a column is added get its default, without row events. */
+static void set_initial_values(const struct mysql_schema *schema, const struct stream_table *table, struct table *next,
+                               const struct column_rename *renames, size_t rename_count) {
+    struct column *columns = (struct column *)next->columns; /* not handed out yet */
+    for (size_t i = 0; i < next->column_count; i++) {
+        struct column *column = &columns[i];
+        if (table_find_column(table->source->current, column->name) >= 0 ||
+            is_rename_target(renames, rename_count, column->name))
+            continue;
+        const struct mysql_schema_column *shown = schema != NULL ? mysql_schema_find(schema, column->name) : NULL;
+        if (shown != NULL && shown->initial.known)
+            column->initial = shown->initial.text;
+        else
+            log_warning("table %s.%s: the added column %s is computed, or has a default that the log does not show; in "
+                        "rows that existed it is NULL until the table is loaded in full again",
+                        table->schema, table->name, column->name);
+    }
+}
+
+static void announce(struct mysql_stream *stream, struct stream_map *map, const struct mysql_schema *schema,
+                     struct table *next) {
+    struct stream_table *table = map->table;
+    if (table->source == NULL)
+        table->source = source_tables_add(stream->tables, table->schema, table->name);
+    struct column_rename *renames = NULL;
+    size_t count = 0;
+    if (table->source->current != NULL) {
+        count = collect_renames(stream, table, next, &renames);
+        set_initial_values(schema, table, next, renames, count);
+    }
+    map->announced = next;
+    struct source_event *event = stream_push(stream, SOURCE_TABLE);
+    event->table = table->source;
+    event->new_table = next;
+    event->renames = renames;
+    event->rename_count = count;
+    stream_forget_changes(stream, table);
+}
+
+bool stream_announce(struct mysql_stream *stream, struct stream_table *table, struct error *err) {
+    struct mysql_conn *ask = stream_ask(stream, err);
+    struct mysql_schema *schema = NULL;
+    struct table *next;
+    struct error unreadable;
+    if (ask == NULL ||
+        !mysql_schema_read(ask, &stream->collations, &stream->arena, table->schema, table->name, &schema, err))
+        return false;
+    if (schema == NULL || !mysql_schema_to_table(schema, &stream->arena, &next, &unreadable))
+        return true; /* its first row will say what is wrong, if there is one */
+    table->source = source_tables_add(stream->tables, table->schema, table->name);
+    struct source_event *event = stream_push(stream, SOURCE_TABLE);
+    event->table = table->source;
+    event->new_table = next;
+    return true;
+}
+
+/* ---- settling */
+
+static void fail(struct mysql_stream *stream, struct stream_map *map, struct error *why) {
+    struct stream_table *table = map->table;
+    if (table->source == NULL)
+        table->source = source_tables_add(stream->tables, table->schema, table->name);
+    stream_fail_table(stream, table, why);
+}
+
+/* Errors of kind DATA are the table's, others the stream's. */
+static bool pass_or_fail(struct mysql_stream *stream, struct stream_map *map, struct error *why, struct error *err) {
+    if (why->kind != ERROR_DATA) {
+        *err = *why;
+        return false;
+    }
+    fail(stream, map, why);
+    return true;
+}
+
+static bool settle(struct mysql_stream *stream, struct stream_map *map, const struct mysql_table_map *from,
+                   const struct definition *definition, struct error *err) {
+    struct error why;
+    map->version = map->table->source->current;
+    if (!make_plan(stream, map, from, definition, &why))
+        return pass_or_fail(stream, map, &why, err);
+    stream_forget_changes(stream, map->table);
+    return true;
+}
+
+/* The declared types, in the order of equal columns. Without names in the log they are what rows are read with, ENUM's labels
+ * above all, after a restart too: they have to be as new as the last definition statement. */
+static bool have_same_words(const struct table *a, const struct table *b) {
+    for (size_t i = 0; i < a->column_count; i++) {
+        const char *words_a = a->columns[i].source_type, *words_b = b->columns[i].source_type;
+        if (words_a == NULL || words_b == NULL || strcmp(words_a, words_b) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* MariaDB keeps a SEQUENCE in a table and logs its steps as rows. */
+static bool is_sequence(const struct mysql_table_map *from) {
+    return from->has_names && from->column_count == 8 && strcmp(from->columns[0].name, "next_not_cached_value") == 0;
+}
+
+/* The log shows a table that neither capture nor the server knows: it is gone again, or never was a table to capture. */
+static bool is_moot(const struct stream_table *table, const struct mysql_schema *schema,
+                    const struct mysql_table_map *from) {
+    return table->source == NULL && schema == NULL && (!from->has_names || is_sequence(from));
+}
+
+static bool resolve_by_server(struct mysql_stream *stream, struct stream_map *map, const struct mysql_table_map *from,
+                              const struct table *current, struct error *err) {
+    struct stream_table *table = map->table;
+    struct knowledge knowledge = {.current = current};
+    struct mysql_schema *schema = NULL;
+    struct definition definition;
+    struct error why;
+    struct mysql_conn *ask = stream_ask(stream, err);
+    if (ask == NULL)
+        return false;
+    if (!mysql_schema_read(ask, &stream->collations, &map->arena, table->schema, table->name, &schema, &why))
+        return pass_or_fail(stream, map, &why, err);
+    if (is_moot(table, schema, from)) {
+        table->failed = true;
+        if (!is_sequence(from))
+            log_warning("table %s.%s is in the log, but no longer at the server: its rows are left out", table->schema,
+                        table->name);
+        return true;
+    }
+    knowledge.schema = schema;
+    if (schema == NULL && !from->has_names) {
+        error_set(&why, ERROR_DATA,
+                  "table %s.%s is no longer at the server, and the log does not tell its columns; SET GLOBAL "
+                  "binlog_row_metadata = FULL",
+                  table->schema, table->name);
+        return pass_or_fail(stream, map, &why, err);
+    }
+    if (!build(stream, map, &knowledge, from, &definition, &why)) {
+        error_prefix(&why, "table %s.%s", table->schema, table->name);
+        return pass_or_fail(stream, map, &why, err);
+    }
+    if (current != NULL && mysql_schema_tables_equal(definition.table, current) &&
+        have_same_words(definition.table, current))
+        return settle(stream, map, from, &definition, err);
+    if (!make_plan(stream, map, from, &definition, &why)) /* before it is announced: rows must be readable */
+        return pass_or_fail(stream, map, &why, err);
+    announce(stream, map, schema, definition.table);
+    return true;
+}
+
+bool stream_resolve(struct mysql_stream *stream, struct mysql_table_map *from, struct error *err) {
+    struct stream_map *map = from->user;
+    struct stream_table *table = map->table;
+    const struct table *current = table->source != NULL ? table->source->current : NULL;
+    struct definition definition;
+    struct error why;
+    if (map->announced != NULL && current != NULL && mysql_schema_tables_equal(map->announced, current)) {
+        map->version = current;
+        return true;
+    }
+    if (map->announced != NULL) {
+        error_set(&why, ERROR_DATA, "table %s.%s: its definition changes faster than it is read", table->schema,
+                  table->name);
+        fail(stream, map, &why);
+        return true;
+    }
+    struct knowledge known = {.current = current};
+    if (current != NULL && pending_of(stream, table) == NULL && build(stream, map, &known, from, &definition, &why) &&
+        mysql_schema_tables_equal(definition.table, current))
+        return settle(stream, map, from, &definition, err);
+    return resolve_by_server(stream, map, from, current, err);
+}
+
+/* ---- columns that a row image leaves out */
+
+static bool read_defaults(struct mysql_stream *stream, struct stream_map *map, struct error *err) {
+    struct stream_table *table = map->table;
+    struct mysql_schema *schema = NULL;
+    struct mysql_conn *ask = stream_ask(stream, err);
+    if (ask == NULL ||
+        !mysql_schema_read(ask, &stream->collations, &map->arena, table->schema, table->name, &schema, err))
+        return false;
+    map->defaults = arena_alloc(&map->arena, (map->version->column_count + 1) * sizeof *map->defaults);
+    map->generated = arena_alloc(&map->arena, (map->version->column_count + 1) * sizeof *map->generated);
+    for (size_t i = 0; schema != NULL && i < map->version->column_count; i++) {
+        const struct mysql_schema_column *shown = mysql_schema_find(schema, map->version->columns[i].name);
+        if (shown == NULL)
+            continue;
+        map->defaults[i] = shown->initial;
+        map->generated[i] = shown->generated;
+    }
+    return true;
+}
+
+bool stream_default(struct mysql_stream *stream, struct stream_map *map, size_t column, struct value *out,
+                    struct error *err) {
+    if (map->defaults == NULL && !read_defaults(stream, map, err))
+        return false;
+    if (out == NULL ? map->generated[column] : !map->defaults[column].known)
+        return error_set(
+            err, ERROR_DATA,
+            "table %s.%s: the log leaves out column %s, whose value cannot be known without it; SET GLOBAL "
+            "binlog_row_image = FULL",
+            map->table->schema, map->table->name, map->version->columns[column].name);
+    if (out != NULL)
+        *out = mysql_default_value(&stream->arena, map->version->columns[column].type, map->defaults[column].text);
+    return true;
+}
