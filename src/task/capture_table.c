@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 struct capture_table *capture_table_get(struct capture *capture, struct source_table *source) {
@@ -15,7 +16,6 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     table->folder = raw_table_folder(&table->arena, source->schema, source->name);
     table->row.schema = source->schema;
     table->row.name = source->name;
-    table->row.next_column_id = 1;
     table->row_changed = true;
     source->user = table;
     return table;
@@ -117,6 +117,13 @@ static struct raw_output *current_output(struct capture *capture, struct capture
     return next->file;
 }
 
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values, size_t count,
+                         struct error *err) {
+    if (buf_fits(out, csv_record_max_bytes(dialect, values, count, NULL) + CLOCK_TEXT_BYTES))
+        return true;
+    return error_set(err, ERROR_DATA, "a row of more than %d bytes as CSV cannot be captured", BUF_MAX_DEFAULT);
+}
+
 static bool write_record(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, struct error *err) {
     const struct config_raw *raw = &capture->config->raw;
@@ -124,6 +131,9 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
         return true;
     struct raw_output *output = current_output(capture, table);
     uint64_t before = raw_output_size(output);
+    if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, values,
+                             table->source->current->column_count, err))
+        return capture_table_stop(capture, table, err->message, err);
     csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect, change_files_have_op(raw) ? (char)op : 0,
                      values, table->source->current->column_count,
                      raw->timestamp_column_name != NULL ? capture->commit_time_text : NULL);

@@ -123,6 +123,9 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
                          const struct value *values, const struct value *old, struct error *err);
 struct capture_mark capture_table_mark(const struct capture_table *table);
 bool capture_table_rewind(struct capture_table *table, const struct capture_mark *mark, struct error *err);
+/* False, kind DATA, when a row is larger than a buffer may get. */
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values, size_t count,
+                         struct error *err);
 /* The header line of a file: [Op,] columns [, timestamp]; into a buffer of the dialect. */
 void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op);
 

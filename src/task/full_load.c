@@ -82,6 +82,8 @@ static bool write_row(void *context, const struct value *values, size_t count, s
     }
     if (t->output == NULL)
         open_output(t);
+    if (!capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, values, count, err))
+        return false;
     csv_write_record(raw_output_buffer(t->output), &t->load->settings.dialect,
                      raw->include_op_for_full_load ? CHANGE_INSERT : 0, values, count,
                      raw->timestamp_column_name != NULL ? t->time_text : NULL);
