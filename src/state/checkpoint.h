@@ -11,7 +11,7 @@
 #include "state/state.h"
 
 struct checkpoint_task {
-    const char *position;         /* the source's own text (JSON): everything up to here is in committed files; NULL = none */
+    const char *position; /* the source's own text (JSON): everything up to here is in committed files; NULL = none */
     const char *restart_position; /* where reading starts again: at or before position (open prepared transactions) */
     const char *source_time;      /* commit time of the last transaction, "2026-11-01 10:15:00.123456"; NULL = none */
     const char *state;            /* "starting", "full load", "running", "stopped", "failed" */
@@ -31,15 +31,15 @@ struct checkpoint_table {
     const char *full_load_position; /* the position that belongs to the full load's snapshot; NULL when not known */
     const char *full_load_after;    /* change files up to this name are older than the full load; NULL = none */
     uint32_t full_load_version;     /* schema version of the LOAD files */
-    int load_first;                 /* number of the finished full load's first LOAD file; a full load again, or a truncate,
+    int load_first;           /* number of the finished full load's first LOAD file; a full load again, or a truncate,
                                        takes the next numbers and removes the older files after its commit */
-    int load_files;                 /* how many LOAD files the finished full load has */
-    const char *committed;          /* name of the last committed change file; NULL = none */
-    int64_t committed_number;       /* number of the capture commit that wrote it */
+    int load_files;           /* how many LOAD files the finished full load has */
+    const char *committed;    /* name of the last committed change file; NULL = none */
+    int64_t committed_number; /* number of the capture commit that wrote it */
     int64_t rows_full_load, rows_insert, rows_update, rows_delete, bytes;
-    uint32_t version;               /* current schema version; 0 = none yet */
+    uint32_t version; /* current schema version; 0 = none yet */
     uint32_t next_column_id;
-    const char *stopped;            /* why this table is not captured any more; NULL when it is */
+    const char *stopped; /* why this table is not captured any more; NULL when it is */
     struct state_item item;
 };
 

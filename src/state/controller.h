@@ -8,28 +8,28 @@
 
 /* Strings belong to the arena that the row was read into; setters put new strings there or borrow for longer. */
 struct controller_row {
-    const char *path;   /* "<bucket>/<prefix><schema>/<table>/" */
-    const char *bucket; /* local: the raw folder's path */
-    const char *prefix; /* "" or "a/b/" */
-    const char *folder; /* "<schema>/<table>/" */
-    bool active;                        /* ActiveFlag "true" / "false" */
-    const char *primary_key;            /* PrimaryKey: comma list; NULL for "null" */
-    const char *partition_key;          /* PartitionKey: comma list; NULL for "null" */
-    const char *last_full_load_date;    /* "1900-01-01 00:00:00" at first; microseconds when there are some */
-    const char *last_incremental_file;  /* "<path><file name>"; "<path>0" at first */
-    const char *out_path;               /* where the lake table is; NULL until the first load */
+    const char *path;                  /* "<bucket>/<prefix><schema>/<table>/" */
+    const char *bucket;                /* local: the raw folder's path */
+    const char *prefix;                /* "" or "a/b/" */
+    const char *folder;                /* "<schema>/<table>/" */
+    bool active;                       /* ActiveFlag "true" / "false" */
+    const char *primary_key;           /* PrimaryKey: comma list; NULL for "null" */
+    const char *partition_key;         /* PartitionKey: comma list; NULL for "null" */
+    const char *last_full_load_date;   /* "1900-01-01 00:00:00" at first; microseconds when there are some */
+    const char *last_incremental_file; /* "<path><file name>"; "<path>0" at first */
+    const char *out_path;              /* where the lake table is; NULL until the first load */
     /* ours */
-    const char *schema;       /* sluice_schema */
-    const char *table;        /* sluice_table */
-    const char *proposed_key; /* sluice_proposed_key: the source's own primary key; NULL when unknown or none */
-    const char *run_id;       /* sluice_run_id: the load run that is in flight; NULL when none */
-    const char *last_run_id;  /* sluice_last_run_id */
-    const char *last_error;   /* sluice_last_error: of the last load; NULL when it succeeded */
+    const char *schema;         /* sluice_schema */
+    const char *table;          /* sluice_table */
+    const char *proposed_key;   /* sluice_proposed_key: the source's own primary key; NULL when unknown or none */
+    const char *run_id;         /* sluice_run_id: the load run that is in flight; NULL when none */
+    const char *last_run_id;    /* sluice_last_run_id */
+    const char *last_error;     /* sluice_last_error: of the last load; NULL when it succeeded */
     const char *last_load_time; /* sluice_last_load_time */
-    int64_t rows_loaded;      /* sluice_rows_loaded: rows of full loads and changes applied since the beginning */
-    json_t *types;            /* sluice_column_types: {"column": "type"} kept for files without types; may be NULL. Borrowed
+    int64_t rows_loaded;        /* sluice_rows_loaded: rows of full loads and changes applied since the beginning */
+    json_t *types; /* sluice_column_types: {"column": "type"} kept for files without types; may be NULL. Borrowed
                                  from `item`. */
-    struct state_item item;   /* the row as stored: unknown attributes are kept on write */
+    struct state_item item; /* the row as stored: unknown attributes are kept on write */
 };
 
 #define CONTROLLER_DATE_NEVER "1900-01-01 00:00:00"

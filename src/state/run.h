@@ -19,7 +19,8 @@ struct run_row {
     int64_t files, rows, duration_ms;
 };
 
-bool run_put(struct state *state, const struct run_row *row, struct error *err); /* keeps the newest RUN_KEEP per path */
+bool run_put(struct state *state, const struct run_row *row,
+             struct error *err); /* keeps the newest RUN_KEEP per path */
 bool run_list(struct state *state, struct arena *arena, const char *path, struct run_row **out, size_t *count,
               struct error *err); /* oldest first */
 

@@ -1,7 +1,7 @@
 #include "state/sqlite_db.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +96,7 @@ static bool identify(sqlite3 *db, enum file_kind *out, struct error *err) {
                     " (SELECT count(*) FROM sqlite_schema)",
                     &text, err))
         return false;
+    assert(text != NULL);
     char *end;
     long id = strtol(text, &end, 10);
     bool is_empty = id == 0 && strcmp(end, " 0") == 0;

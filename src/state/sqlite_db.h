@@ -34,6 +34,6 @@ bool sqlite_db_run(sqlite3 *db, const char *sql, struct error *err);
 bool sqlite_db_set_error(sqlite3 *db, struct error *err);
 
 /* For tests: how long the state waits for another process's commit. */
-void sqlite_state_set_busy_timeout(struct state *state, int timeout_ms);
+void sqlite_state_set_busy_timeout(struct state *base, int timeout_ms);
 
 #endif

@@ -26,7 +26,7 @@ struct state_items {
     size_t count;
 };
 
-enum { STATE_VERSION_ANY = 0 }; /* expected version: do not compare */
+enum { STATE_VERSION_ANY = 0 };         /* expected version: do not compare */
 #define STATE_VERSION_ABSENT UINT64_MAX /* expected version: the item must not exist */
 
 struct state_write {

@@ -39,7 +39,7 @@ static bool parse_location(const char *location, char **path, struct error *err)
 }
 
 static bool local_open(const char *location, struct store **out, struct error *err) {
-    char *path;
+    char *path = NULL;
     if (!parse_location(location, &path, err))
         return false;
     if (!folder_make(path, err)) {

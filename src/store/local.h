@@ -18,10 +18,10 @@ char *local_path(const struct store *store, const char *name);
 
 /* The writer's slots of store_ops, in local_writer.c. */
 bool local_writer_open(struct store *store, const char *name, struct store_writer **out, struct error *err);
-bool local_writer_write(struct store_writer *writer, const void *data, size_t len, struct error *err);
-bool local_writer_truncate(struct store_writer *writer, uint64_t size_bytes, struct error *err);
-bool local_writer_publish(struct store_writer *writer, const char *name, bool exclusive, struct error *err);
-void local_writer_close(struct store_writer *writer);
+bool local_writer_write(struct store_writer *base, const void *data, size_t len, struct error *err);
+bool local_writer_truncate(struct store_writer *base, uint64_t size_bytes, struct error *err);
+bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, struct error *err);
+void local_writer_close(struct store_writer *base);
 
 /* The listing's slot, in local_list.c. */
 bool local_list(struct store *store, struct arena *arena, const char *prefix, bool recursive, struct store_list *out,

@@ -25,16 +25,6 @@ struct listing {
     size_t count, capacity;
 };
 
-static char *join(struct arena *arena, const char *prefix, const char *name, bool is_folder) {
-    size_t prefix_len = strlen(prefix), name_len = strlen(name);
-    char *joined = arena_alloc(arena, prefix_len + name_len + 2);
-    memcpy(joined, prefix, prefix_len);
-    memcpy(joined + prefix_len, name, name_len);
-    if (is_folder)
-        joined[prefix_len + name_len] = '/';
-    return joined;
-}
-
 static bool add_entry(struct listing *listing, const struct store_entry *entry, struct error *err) {
     if (listing->count == STORE_LIST_MAX_ENTRIES)
         return error_set(err, ERROR_OUTSIDE, "%s: more than %d files to list; move old ones away", listing->root,
@@ -70,14 +60,14 @@ static bool list_child(struct listing *listing, int folder, const char *prefix, 
         return errno == ENOENT ||
                error_set_errno(err, errno, "reading the attributes of %s/%s%s", listing->root, prefix, name);
     if (S_ISDIR(st.st_mode)) {
-        char *full_name = join(listing->arena, prefix, name, true);
+        char *full_name = arena_printf(listing->arena, "%s%s/", prefix, name);
         if (listing->recursive)
             return list_folder(listing, folder, name, full_name, err);
         return add_entry(listing, &(struct store_entry){.name = full_name, .is_folder = true}, err);
     }
     if (!S_ISREG(st.st_mode))
         return true;
-    struct store_entry entry = {.name = join(listing->arena, prefix, name, false),
+    struct store_entry entry = {.name = arena_printf(listing->arena, "%s%s", prefix, name),
                                 .size_bytes = (uint64_t)st.st_size,
                                 .modified_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000};
     return add_entry(listing, &entry, err);

@@ -38,8 +38,8 @@ struct store_list {
 };
 
 enum {
-    STORE_NAME_MAX_BYTES = 1024,       /* of a whole name, as S3 has it */
-    STORE_LIST_MAX_ENTRIES = 1 << 22,  /* a listing that is longer is an error of kind OUTSIDE */
+    STORE_NAME_MAX_BYTES = 1024,      /* of a whole name, as S3 has it */
+    STORE_LIST_MAX_ENTRIES = 1 << 22, /* a listing that is longer is an error of kind OUTSIDE */
 };
 
 /* What a backend gives; every slot is required. Names and prefixes that reach it are valid (store_name_is_valid). */
