@@ -1,0 +1,95 @@
+"""`sluice run`: capture and load in one process, while the source comes and goes."""
+
+import pytest
+
+from tests.harness.servers import MariaDB
+from tests.harness.sluice import Sluice, wait_until
+
+CONFIG = 2
+
+
+@pytest.fixture(scope="module")
+def server():
+    if MariaDB.unavailable():
+        pytest.skip(MariaDB.unavailable())
+    with MariaDB() as started:
+        yield started
+
+
+@pytest.fixture
+def table(server):
+    server.sql("drop database if exists shop; create database shop; create table shop.t (id int primary key, name varchar(20)); "
+               "insert into shop.t values (1, 'one'), (2, 'two')")
+    return {"name": "shop.t", "active": True}
+
+
+def driver(server, table, load="continuous", **source):
+    return Sluice(source=server.source_config("shop", heartbeat_interval="500ms", **source), tables=[table],
+                  raw={"cdc_max_batch_interval": "100ms"}, schedule={"load": load})
+
+
+def rows(sluice):
+    done = sluice.run("query", "--format", "jsonl", "select count(*) as n from shop.t", ok=None)
+    return int(done.stdout.split(":")[1].strip(" }\n")) if done.returncode == 0 else None
+
+
+def wait_for_rows(sluice, process, count):
+    wait_until(lambda: rows(sluice) == count, f"the lake has {count} rows", process=process)
+
+
+@pytest.mark.parametrize("load", ["continuous", "every 1s"])
+def test_changes_arrive_by_themselves(server, table, load):
+    with driver(server, table, load) as sluice:
+        process = sluice.start("run")
+        wait_for_rows(sluice, process, 2)
+        server.sql("insert into shop.t values (3, 'three'); update shop.t set name = 'TWO' where id = 2")
+        wait_for_rows(sluice, process, 3)
+        assert sluice.stop(process) == 0
+        assert sluice.query("select id, name from shop.t order by id") == [
+            {"id": 1, "name": "one"}, {"id": 2, "name": "TWO"}, {"id": 3, "name": "three"}]
+
+
+def test_the_source_goes_away_and_comes_back(server, table):
+    with driver(server, table) as sluice:
+        server.stop()
+        process = sluice.start("run")
+        log = sluice.log_of(["run"])
+        wait_until(lambda: "next attempt" in log.read_text(), "it has tried to connect", process=process)
+        server.start()
+        wait_for_rows(sluice, process, 2)
+        server.restart()
+        server.sql("insert into shop.t values (3, 'three')")
+        wait_for_rows(sluice, process, 3)
+        assert sluice.stop(process) == 0
+
+
+def test_status_while_it_runs(server, table):
+    with driver(server, table) as sluice:
+        process = sluice.start("run")
+        wait_for_rows(sluice, process, 2)
+        server.sql("insert into shop.t values (3, 'three'); delete from shop.t where id = 1")
+        wait_until(lambda: sluice.status()["tables"][0]["capture"]["deletes"] == 1, "the delete is captured", process=process)
+        status = sluice.status()
+        (shown,) = status["tables"]
+        assert status["capture"]["state"] == "running" and status["capture"]["position"]
+        assert 0 <= status["capture"]["lag_seconds"] < 60
+        assert (shown["capture"]["full_load"], shown["capture"]["rows_full_load"], shown["capture"]["inserts"]) == ("done", 2, 1)
+        assert shown["waiting_for"] is None and shown["load"]["proposed_key"] == "id" and shown["load"]["primary_key"] == "id"
+        assert "shop.t" in sluice.run("status").stdout
+        assert sluice.stop(process) == 0
+        assert sluice.status()["capture"]["state"] == "stopped"
+
+
+def test_set_knows_the_columns_of_a_captured_table(server, table):
+    with driver(server, {"name": "shop.t"}) as sluice:
+        sluice.run("capture", "--until-current")
+        done = sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--primary-key", "nmae", ok=(CONFIG,))
+        assert 'no column "nmae"; did you mean "name"?' in done.stderr
+        assert " id " in sluice.run("tables", "list").stdout  # the proposed key
+
+
+def test_a_wrong_password_ends_it(server, table):
+    with driver(server, table, password="wrong") as sluice:
+        done = sluice.run("run", ok=(CONFIG,))
+        errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
+        assert len(errors) == 1 and "password" in errors[0], done.stderr
