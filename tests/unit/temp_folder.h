@@ -10,7 +10,7 @@
 static inline char *temp_folder_make(void) {
     const char *parent = getenv("TMPDIR");
     char *path = NULL;
-    int len = asprintf(&path, "%s/sluice-test-XXXXXX", parent != NULL ? parent : "/tmp");
+    int len = asprintf(&path, "%s/sluice-test-XXXXXX", parent != NULL ? parent : P_tmpdir);
     assert(len > 0 && mkdtemp(path) != NULL);
     return path;
 }
