@@ -8,8 +8,10 @@
  *
  * The CRC32 is there when the file's format description says so. The post-header's length is fixed per type and file:
  *
- *   15 FORMAT_DESCRIPTION    u16 4 | server version, 50 bytes | u32 created | u8 19 | u8 post-header length * types
- *                            | u8 checksum (0 none, 1 CRC32) | u32 CRC32, whatever the byte before says
+ *   15 FORMAT_DESCRIPTION    u16 4 | server version, 50 bytes | u32 created | u8 19 | u8 post-header length * types, from
+ *                            type 1 on (its own length is 57 + types)
+ *                            | u8 checksum (0 none, 1 CRC32) | u32 CRC32, of value only when the byte before says 1: a
+ *                            server changes the event for a replica and then computes it anew in that case only
  *    4 ROTATE                u64 position | file
  *   26 INCIDENT              u16 number | u8 length | message
  *   27 HEARTBEAT             file; the position is the header's, or u64 before the file when that is 0 (MariaDB)
@@ -66,7 +68,7 @@ enum {
     TYPE_MARIADB_QUERY_COMPRESSED = 165,
 };
 
-enum { FLAGS_OFFSET = 17, CHECKSUM_BYTES = 4, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1, CHECKSUM_UNDEFINED = 255 };
+enum { FLAGS_OFFSET = 17, CHECKSUM_BYTES = 4, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
 
 /* Every type that a server of today writes. `ignored` ones say nothing about data. */
 static const struct event_type {
@@ -152,11 +154,11 @@ static bool format_checksum(const uint8_t *data, size_t len, bool *out) {
         return false;
     uint8_t algorithm = data[len - CHECKSUM_BYTES - 1];
     *out = algorithm == CHECKSUM_CRC32;
-    return algorithm == CHECKSUM_NONE || algorithm == CHECKSUM_CRC32 || algorithm == CHECKSUM_UNDEFINED;
+    return algorithm == CHECKSUM_NONE || algorithm == CHECKSUM_CRC32;
 }
 
 static bool parse_format(struct mysql_decoder *decoder, struct cursor *c, bool checksum, struct mysql_event *out) {
-    enum { FORMAT_VERSION = 4, VERSION_BYTES = 50 };
+    enum { FORMAT_VERSION = 4, VERSION_BYTES = 50, FIXED_BYTES = 57 };
     if (cursor_u16(c) != FORMAT_VERSION)
         return false;
     const char *version = (const char *)cursor_bytes(c, VERSION_BYTES);
@@ -169,6 +171,8 @@ static bool parse_format(struct mysql_decoder *decoder, struct cursor *c, bool c
     out->format.checksum = checksum;
     size_t types = cursor_left(c) - 1; /* the last byte is the checksum's */
     const uint8_t *lengths = cursor_bytes(c, types);
+    if (types < TYPE_DELETE_ROWS || lengths[TYPE_FORMAT_DESCRIPTION - 1] != (uint8_t)(FIXED_BYTES + types))
+        return false;
     memset(decoder->post_header, 0, sizeof decoder->post_header);
     for (size_t i = 0; i < types && i + 1 < MYSQL_POST_HEADERS; i++) /* the array begins with type 1 */
         decoder->post_header[i + 1] = lengths[i];

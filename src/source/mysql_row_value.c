@@ -24,8 +24,8 @@
  *                          its header, low 3 bits: bytes of the length that follows, BE */
 #include "source/mysql_row_value.h"
 
-#include <arpa/inet.h>
-#include <assert.h>
+#include <endian.h>
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -35,7 +35,7 @@
 #include "source/mysql_scalar.h"
 #include "source/mysql_wire.h"
 
-enum { TEXT_MAX_BYTES = 1 << 30, KEEP_BYTES = 1 << 20, MICRO = 1000000, UUID_TEXT_BYTES = 36 };
+enum { TEXT_MAX_BYTES = 1 << 30, KEEP_BYTES = 1 << 20, MICRO = 1000000, UUID_TEXT_BYTES = 36, ADDRESS_TEXT_BYTES = 64 };
 
 static const uint32_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
 
@@ -341,8 +341,56 @@ static bool decode_uuid(const uint8_t *p, char *slot, struct value *out) {
     return set_plain(out, slot, UUID_TEXT_BYTES);
 }
 
-static bool decode_address(int family, const uint8_t *p, char *slot, struct value *out) {
-    return inet_ntop(family, p, slot, INET6_ADDRSTRLEN) != NULL && set_plain(out, slot, strlen(slot));
+static char *put_ipv4(char *to, const uint8_t *p) {
+    for (size_t i = 0; i < 4; i++) {
+        if (i > 0)
+            *to++ = '.';
+        to += value_format_uint64(p[i], to);
+    }
+    return to;
+}
+
+static bool decode_inet4(const uint8_t *p, char *slot, struct value *out) {
+    return set_plain(out, slot, (size_t)(put_ipv4(slot, p) - slot));
+}
+
+/* The first of the longest runs of zero words. */
+static void find_zeros(const uint16_t words[8], size_t *at, size_t *count) {
+    *at = *count = 0;
+    for (size_t i = 0, run; i < 8; i += run + 1) {
+        for (run = 0; i + run < 8 && words[i + run] == 0; run++)
+            ;
+        if (run > *count) {
+            *at = i;
+            *count = run;
+        }
+    }
+}
+
+/* MariaDB shortens a single zero word too, which inet_ntop does not: "1::2:3:4:5:6:7". */
+static bool decode_inet6(const uint8_t *p, char *slot, struct value *out) {
+    uint16_t words[8];
+    size_t zeros, zero_count;
+    for (size_t i = 0; i < 8; i++)
+        words[i] = (uint16_t)(p[2 * i] << 8 | p[2 * i + 1]);
+    find_zeros(words, &zeros, &zero_count);
+    bool ipv4 = zeros == 0 && (zero_count == 6 || (zero_count == 5 && words[5] == 0xffff));
+    char *to = slot;
+    for (size_t i = 0; i < (ipv4 ? 6 : 8); i++) {
+        if (i >= zeros && i < zeros + zero_count) {
+            if (i == zeros)
+                *to++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *to++ = ':';
+        to += snprintf(to, 5, "%x", words[i]);
+    }
+    if (ipv4 || (zero_count > 0 && zeros + zero_count == 8))
+        *to++ = ':';
+    if (ipv4)
+        to = put_ipv4(to, p + 12);
+    return set_plain(out, slot, (size_t)(to - slot));
 }
 
 /* --- any value ------------------------------------------------------------------------------------------------------------ */
@@ -419,9 +467,9 @@ static bool decode_variable(struct row_column *column, unsigned image, const uin
     case ROW_UUID:
         return decode_uuid(padded(p, len, 16, slot + UUID_TEXT_BYTES), slot, out);
     case ROW_INET4:
-        return decode_address(AF_INET, padded(p, len, 4, slot + INET6_ADDRSTRLEN), slot, out);
+        return decode_inet4(padded(p, len, 4, slot + ADDRESS_TEXT_BYTES), slot, out);
     case ROW_INET6:
-        return decode_address(AF_INET6, padded(p, len, 16, slot + INET6_ADDRSTRLEN), slot, out);
+        return decode_inet6(padded(p, len, 16, slot + ADDRESS_TEXT_BYTES), slot, out);
     default:
         return false;
     }
@@ -597,10 +645,10 @@ bool mysql_row_column_init(struct row_column *out, const struct mysql_column *co
         use_variable(out, ROW_UUID, 1, 16, UUID_TEXT_BYTES + 16);
         break;
     case MYSQL_KIND_INET4:
-        use_variable(out, ROW_INET4, 1, 4, INET6_ADDRSTRLEN + 4);
+        use_variable(out, ROW_INET4, 1, 4, ADDRESS_TEXT_BYTES + 4);
         break;
     case MYSQL_KIND_INET6:
-        use_variable(out, ROW_INET6, 1, 16, INET6_ADDRSTRLEN + 16);
+        use_variable(out, ROW_INET6, 1, 16, ADDRESS_TEXT_BYTES + 16);
         break;
     case MYSQL_KIND_UNKNOWN:
         return error_set(err, ERROR_DATA, "its type is not known to sluice");
