@@ -221,8 +221,8 @@ static bool run_sql(struct demo *demo, const char *sql, const char *database, st
 
 /* Runs this program with the arguments and shows what a user would have typed. */
 static bool run_sluice(struct demo *demo, struct error *err, const char *const *arguments) {
-    const char *argv[ARGUMENTS_MAX] = {"/proc/self/exe", "-c", demo->config, "--log-level", "warning"};
-    size_t count = 5;
+    const char *argv[ARGUMENTS_MAX] = {"/proc/self/exe", "-c", demo->config};
+    size_t count = 3;
     printf("\n  $ sluice -c sluice.yaml");
     for (size_t i = 0; arguments[i] != NULL && count + 1 < ARGUMENTS_MAX; i++) {
         argv[count++] = arguments[i];
@@ -320,8 +320,8 @@ static bool walk(struct demo *demo, struct error *err) {
         return false;
 
     show_step(demo, "Load: raw files become lake tables, orders in a folder a day");
-    if (!RUN(demo, err, "load") || !show_files(demo, "lake", err) || !RUN(demo, err, "query", query_product) ||
-        !RUN(demo, err, "query", query_counts))
+    if (!RUN(demo, err, "load") || !show_files(demo, "lake", err) || !RUN(demo, err, "query", "--format", "table", query_product) ||
+        !RUN(demo, err, "query", "--format", "table", query_counts))
         return false;
 
     show_step(demo, "Meanwhile, at the source");
@@ -331,7 +331,7 @@ static bool walk(struct demo *demo, struct error *err) {
 
     show_step(demo, "Capture the changes from the binlog, load them, look again");
     if (!RUN(demo, err, "capture", "--until-current") || !show_files(demo, "raw", err) || !RUN(demo, err, "load") ||
-        !RUN(demo, err, "query", query_product) || !RUN(demo, err, "query", query_counts))
+        !RUN(demo, err, "query", "--format", "table", query_product) || !RUN(demo, err, "query", "--format", "table", query_counts))
         return false;
     printf("\nProduct 1001 has its new price, 1002 is gone, store 9 and 120 orders have arrived.\n"
            "`sluice run` does capture and load together, on a schedule; `sluice init` writes a configuration to start from.\n");

@@ -187,6 +187,10 @@ bool capture_commit(struct capture *capture, struct error *err) {
     if (!ok)
         return error_prefix(err, "recording the capture commit");
 
+    if (row.rows > capture->row.rows)
+        log_info("commit %lld: %lld changes, %lld bytes, up to %s UTC", (long long)row.commits,
+                 (long long)(row.rows - capture->row.rows), (long long)(row.bytes - capture->row.bytes),
+                 row.source_time != NULL ? row.source_time : "now");
     keep_task_row(capture, &row);
     for (size_t i = 0; i < count; i++)
         if (all[i]->user != NULL && table_has_news(all[i]->user))
