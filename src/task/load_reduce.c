@@ -175,14 +175,18 @@ static bool check_folded(struct engine_connection *connection, struct load_chang
                      (unsigned long long)lost);
 }
 
-/* Most loads change each key once: then the staged table is the result. */
+/* Most loads change most keys once: then the staged table is the result, without the few rows that are not the last. Else
+ * the last ones are copied, so that the others do not take room any longer. */
 static bool keep_last(struct engine_connection *connection, uint64_t rows, uint64_t keys, struct buf *sql,
                       struct error *err) {
-    if (rows == keys)
-        buf_append_text(sql, "ALTER TABLE " ALL_TABLE " RENAME TO " CHANGES_TABLE);
-    else
+    if (keys < rows / 2)
         buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT * FROM " ALL_TABLE " SEMI JOIN " LAST_TABLE
                              " USING (_seq); DROP TABLE " ALL_TABLE);
+    else if (keys < rows)
+        buf_append_text(sql, "DELETE FROM " ALL_TABLE " WHERE NOT EXISTS (FROM " LAST_TABLE " WHERE " LAST_TABLE
+                             "._seq = " ALL_TABLE "._seq);");
+    if (keys >= rows / 2)
+        buf_append_text(sql, "ALTER TABLE " ALL_TABLE " RENAME TO " CHANGES_TABLE);
     return run(connection, sql, err);
 }
 

@@ -110,7 +110,7 @@ def types_of(sluice, table):
 
 
 def errors(sluice):
-    return {table["table"]: table["last_error"] for table in sluice.status()["tables"]}
+    return {table["table"]: table["load"]["last_error"] for table in sluice.status()["tables"]}
 
 
 def load_fails(sluice, *parts):
