@@ -17,6 +17,7 @@ enum {
     BACKOFF_MAX_MS = 30 * 1000,
     FIRST_CONNECT_ATTEMPTS = 5, /* before any connection worked; later it waits as long as it takes */
     CAUGHT_UP_CHECK_COMMITS = 64,
+    CAUGHT_UP_CHECK_MS = 10,
 };
 
 /* --- back-off */
@@ -120,19 +121,34 @@ static bool commit_when_due(struct capture *capture, struct error *err) {
     return !due || capture_commit(capture, err);
 }
 
-/* --until-current: has the log been read up to `target`? */
-static bool caught_up(struct capture *capture, const struct source_event *event, const char *target, unsigned *commits,
-                      bool *out, struct error *err) {
-    *out = false;
-    bool worth_asking = event->kind == SOURCE_IDLE ||
-                        (event->kind == SOURCE_COMMIT && ++*commits % CAUGHT_UP_CHECK_COMMITS == 0);
-    if (target == NULL || !worth_asking || capture->in_transaction || capture->position == NULL)
+/* --until-current: has the log been read up to `target`? To ask costs more than a small transaction does, so it is asked when
+ * nothing comes, and otherwise now and then. */
+struct finish_line {
+    const char *target; /* NULL: there is none */
+    unsigned commits;   /* since it was last asked */
+    int64_t asked_ms;
+};
+
+static bool is_worth_asking(struct finish_line *line, const struct capture *capture, const struct source_event *event) {
+    if (event->kind == SOURCE_IDLE || strcmp(capture->position, line->target) == 0)
         return true;
-    return source_position_reached(capture->source, capture->position, target, out, err);
+    return event->kind == SOURCE_COMMIT && (++line->commits >= CAUGHT_UP_CHECK_COMMITS ||
+                                            clock_monotonic_ms() - line->asked_ms >= CAUGHT_UP_CHECK_MS);
+}
+
+static bool caught_up(struct capture *capture, struct finish_line *line, const struct source_event *event, bool *out,
+                      struct error *err) {
+    *out = false;
+    if (line->target == NULL || capture->in_transaction || capture->position == NULL ||
+        !is_worth_asking(line, capture, event))
+        return true;
+    line->commits = 0;
+    line->asked_ms = clock_monotonic_ms();
+    return source_position_reached(capture->source, capture->position, line->target, out, err);
 }
 
 static bool follow(struct capture *capture, struct source_stream *stream, const char *target, struct error *err) {
-    unsigned commits = 0;
+    struct finish_line line = {.target = target};
     for (bool done = false; !done;) {
         struct source_event event;
         if (cancel_requested())
@@ -141,7 +157,7 @@ static bool follow(struct capture *capture, struct source_stream *stream, const 
             return false;
         if ((event.kind == SOURCE_ROW || event.kind == SOURCE_BEGIN) && capture->in_transaction)
             continue;
-        if (!commit_when_due(capture, err) || !caught_up(capture, &event, target, &commits, &done, err))
+        if (!commit_when_due(capture, err) || !caught_up(capture, &line, &event, &done, err))
             return false;
     }
     return true;
@@ -206,7 +222,10 @@ static bool capture_connected(struct capture *capture, char **target, struct err
         if (!ok)
             return false;
     }
-    return capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err);
+    bool reached = false;
+    if (*target != NULL && !source_position_reached(capture->source, capture->position, *target, &reached, err))
+        return false;
+    return reached || (capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err));
 }
 
 /* Connects again and again: a source that goes away is waited for. One-shot runs give up sooner. */
