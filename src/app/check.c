@@ -14,13 +14,17 @@
 
 struct check {
     const struct config *config;
-    size_t warnings, failures;
-    bool config_is_wrong; /* a failure whose cause is in sluice.yaml */
+    size_t lines, warnings, failures;
+    bool config_is_wrong;    /* a failure whose cause is in sluice.yaml */
+    char first_failure[512]; /* for the line on stderr */
 };
 
 static void print_line(struct check *check, enum check_result result, const char *subject, const char *text,
                        const char *mend) {
     static const char *const names[] = {[CHECK_OK] = "OK  ", [CHECK_WARNING] = "WARN", [CHECK_FAILED] = "FAIL"};
+    if (result == CHECK_FAILED && check->failures == 0)
+        snprintf(check->first_failure, sizeof check->first_failure, "%s: %s", subject, text);
+    check->lines++;
     check->warnings += result == CHECK_WARNING;
     check->failures += result == CHECK_FAILED;
     printf("%s  %s: %s\n", names[result], subject, text);
@@ -191,7 +195,6 @@ static void check_source(struct check *check) {
 static bool run_check(struct command_call *call, struct error *err) {
     const struct config *config = call->config;
     struct check check = {.config = config};
-    (void)err;
     print_line(&check, CHECK_OK, "config", config->path, NULL);
     check_source(&check);
     bool raw_works = check_store(&check, "raw", config->raw.location);
@@ -201,12 +204,13 @@ static bool run_check(struct command_call *call, struct error *err) {
         check_tables(&check);
     check_engine(&check);
     check_schedule(&check, "schedule.load", config->schedule.load);
-    if (check.failures == 0 && check.warnings == 0)
-        printf("all is well\n");
-    else
-        printf("%zu to mend, %zu to know\n", check.failures, check.warnings);
     if (check.failures > 0)
-        call->exit_code = error_exit_code(check.config_is_wrong ? ERROR_CONFIG : ERROR_OUTSIDE);
+        return error_set(err, check.config_is_wrong ? ERROR_CONFIG : ERROR_OUTSIDE,
+                         "%zu of %zu checks failed, first %s", check.failures, check.lines, check.first_failure);
+    if (check.warnings > 0)
+        printf("it works; %zu to know\n", check.warnings);
+    else
+        printf("all is well\n");
     return true;
 }
 

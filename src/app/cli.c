@@ -284,6 +284,7 @@ static int run_command(struct command_call *call) {
     if (ok)
         ok = finish_output(&err);
     config_free(config);
+    fflush(stdout); /* what was printed comes before the error */
     log_progress(NULL);
     if (ok)
         return call->exit_code;

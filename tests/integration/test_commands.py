@@ -248,7 +248,7 @@ def test_check_says_what_fails_and_goes_on(sluice):
     sluice.config["lake"]["location"] = f"file://{blocked}/lake"
     sluice.write_config()
     done = sluice.run("check", ok=(OUTSIDE,))
-    assert "FAIL  lake: " in done.stdout and "OK    state: " in done.stdout and "1 to mend" in done.stdout
+    assert "FAIL  lake: " in done.stdout and "OK    state: " in done.stdout and "1 of 9 checks failed, first lake: " in done.stderr
 
 
 @pytest.mark.parametrize("schedule", ["continuous", "every 1s"])
