@@ -510,6 +510,7 @@ static bool decode_by_character(const struct mysql_charset *charset, struct slic
             return bad_text(charset, text, i, err);
         to += put_utf8(to, c);
     }
+    *to = '\0';
     scratch->len = (size_t)(to - start);
     *out = (struct slice){scratch->data, scratch->len};
     return true;

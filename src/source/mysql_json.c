@@ -131,6 +131,7 @@ static bool put_text(struct json_writer *w, const uint8_t *text, size_t len) {
         }
     }
     *to++ = '"';
+    *to = '\0';
     w->out->len += (size_t)(to - start);
     return true;
 }
