@@ -132,8 +132,11 @@ def source_columns(server, database, table):
     rows = server.sql("select column_name, data_type from information_schema.columns "
                       f"where table_schema = '{database}' and table_name = '{table}' order by ordinal_position")
     columns = [(_text(name), _text(data_type).lower()) for name, data_type in rows]
-    # MariaDB keeps JSON as longtext with a check.
-    checked = server.sql(f"show create table `{database}`.`{table}`")[0][1]
+    if not any(t == "longtext" for _, t in columns):
+        return columns
+    # MariaDB keeps JSON as longtext with a check. A default of bytes is in this text as it is.
+    checked = _text(server.sql(f"select cast(check_clause as binary) from information_schema.check_constraints where constraint_schema = '{database}' "
+                               f"and table_name = '{table}'")) if server.engine == "mariadb" else ""
     return [(n, "json" if f"json_valid(`{n}`)" in checked else t) for n, t in columns]
 
 
