@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/help.h"
@@ -271,11 +272,21 @@ static bool finish_output(struct error *err) {
                       : error_set(err, ERROR_OUTSIDE, "writing to stdout failed");
 }
 
+/* A task may write hundreds of tables at once, one unnamed file each; the usual soft limit is 1024. */
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int run_command(struct command_call *call) {
     struct config *config = NULL;
     struct error err = {0};
     assert(call->command != NULL);
     cancel_install();
+    raise_file_limit();
     bool ok = !call->command->needs_config || config_load(call->config_path, &config, &err);
     if (ok) {
         call->config = config;

@@ -1,9 +1,15 @@
 /* The state in a SQLite file: sqlite:///absolute/path. The file is described in sqlite_db.h. */
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include "base/cancel.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "state/sqlite_db.h"
 
@@ -21,8 +27,11 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [DELETE_VERSION] = "DELETE FROM item WHERE kind = ?1 AND key = ?2 AND version = ?4",
 };
 
+enum { LOCK_WAIT_MS = 5000, LOCK_POLL_MS = 50 };
+
 struct sqlite_state {
     struct state base;
+    int lock_fd; /* -1: no lock is held */
     struct {
         pthread_mutex_t mutex; /* guards the rest */
         sqlite3 *db;
@@ -45,6 +54,8 @@ static void sqlite_close(struct state *base) {
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(state->locked.statements[i]);
     sqlite3_close(state->locked.db);
+    if (state->lock_fd >= 0)
+        close(state->lock_fd);
     pthread_mutex_destroy(&state->locked.mutex);
     mem_free(state);
 }
@@ -64,6 +75,7 @@ static bool sqlite_open(const char *location, struct state **out, struct error *
                          "%s: it has to be a file with its absolute path, as in sqlite:///var/lib/sluice/state.db",
                          location);
     struct sqlite_state *state = mem_zalloc(sizeof *state);
+    state->lock_fd = -1;
     pthread_mutex_init(&state->locked.mutex, NULL);
     if (!sqlite_db_open(path, &state->locked.db, err) || !prepare_statements(state, err)) {
         sqlite_close(&state->base);
@@ -71,6 +83,33 @@ static bool sqlite_open(const char *location, struct state **out, struct error *
     }
     *out = &state->base;
     return true;
+}
+
+/* A file lock beside the state: the system frees it however the process ends. */
+static bool sqlite_lock(struct state *base, const char *name, struct error *err) {
+    struct sqlite_state *state = (struct sqlite_state *)base;
+    assert(state->lock_fd < 0);
+    char *path = mem_printf("%s.%s.lock", sqlite3_db_filename(state->locked.db, "main"), name);
+    for (char *p = path + strlen(path) - strlen(".lock") - strlen(name); *p != '\0'; p++)
+        if (*p == '/')
+            *p = '_';
+    bool ok = false;
+    state->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (state->lock_fd < 0) {
+        error_set_errno(err, errno, "%s", path);
+        goto done;
+    }
+    int64_t until_ms = clock_monotonic_ms() + LOCK_WAIT_MS;
+    while (!(ok = flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0) && errno == EWOULDBLOCK &&
+           clock_monotonic_ms() < until_ms && cancel_sleep_ms(LOCK_POLL_MS))
+        continue;
+    if (!ok && errno == EWOULDBLOCK)
+        error_set(err, ERROR_CONFLICT, "another process has %s locked; stop it first", path);
+    else if (!ok)
+        error_set_errno(err, errno, "locking %s", path);
+done:
+    mem_free(path);
+    return ok;
 }
 
 void sqlite_state_set_busy_timeout(struct state *base, int timeout_ms) {
@@ -208,4 +247,5 @@ const struct state_ops state_sqlite_ops = {
     .get = sqlite_get,
     .list = sqlite_list,
     .commit = sqlite_commit,
+    .lock = sqlite_lock,
 };

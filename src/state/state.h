@@ -45,6 +45,7 @@ struct state_ops {
     bool (*list)(struct state *state, const char *kind, const char *key_prefix, struct state_items *out,
                  struct error *err);
     bool (*commit)(struct state *state, const struct state_write *writes, size_t count, struct error *err);
+    bool (*lock)(struct state *state, const char *name, struct error *err);
 };
 
 struct state {
@@ -65,6 +66,10 @@ bool state_list(struct state *state, const char *kind, const char *key_prefix, s
                 struct error *err);
 /* All or nothing, durable when it returns true. Kind CONFLICT when an expected version does not match: nothing written. */
 bool state_commit(struct state *state, const struct state_write *writes, size_t count, struct error *err);
+
+/* Takes the lock of that name until state_close, or the end of the process: of two captures of one task the second one does
+ * not start. Waits a few seconds, for a process that is just ending; then kind CONFLICT. Once per open state. */
+bool state_lock(struct state *state, const char *name, struct error *err);
 
 void state_item_deinit(struct state_item *item);
 void state_items_deinit(struct state_items *items);

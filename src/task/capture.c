@@ -78,10 +78,14 @@ bool capture_open(struct capture *capture, struct error *err) {
     run_make_id(owner);
     arena_init(&capture->arena);
     capture->tables = source_tables_new();
-    return store_open(capture->config->raw.location, &capture->raw, err) &&
-           state_open(capture->config->state, &capture->state, err) && open_settings(capture, err) &&
-           checkpoint_claim_task(capture->state, capture->config->task, owner, err) && capture_recover(capture, err) &&
-           ((capture->row.owner = arena_strdup(&capture->arena, owner)), true);
+    /* The lock keeps out a second capture on this machine; the claim one that the lock does not reach. */
+    if (!store_open(capture->config->raw.location, &capture->raw, err) ||
+        !state_open(capture->config->state, &capture->state, err) ||
+        !state_lock(capture->state, capture->config->task, err) || !open_settings(capture, err) ||
+        !checkpoint_claim_task(capture->state, capture->config->task, owner, err) || !capture_recover(capture, err))
+        return false;
+    capture->row.owner = arena_strdup(&capture->arena, owner);
+    return true;
 }
 
 void capture_close(struct capture *capture) {

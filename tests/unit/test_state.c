@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "assert_call.h"
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "registry.h"
 #include "state/sqlite_db.h"
@@ -245,6 +246,19 @@ static void *increment_often(void *context) {
     return NULL;
 }
 
+static void test_a_lock_keeps_others_out(void **unused) {
+    (void)unused;
+    struct state *second;
+    assert_ok(state_lock(subject.state, "task/a", &err));
+    assert_ok(state_open(subject.location, &second, &err));
+    cancel_request(); /* do not wait */
+    assert_fails(state_lock(second, "task/a", &err), ERROR_CONFLICT);
+    state_close(second);
+    assert_ok(state_open(subject.location, &second, &err));
+    assert_ok(state_lock(second, "task/b", &err));
+    state_close(second);
+}
+
 static void test_threads_lose_nothing(void **unused) {
     (void)unused;
     enum { THREADS = 4 };
@@ -341,6 +355,7 @@ static const struct CMUnitTest every_state[] = {
     CASE(test_threads_lose_nothing),
     CASE(test_processes_lose_nothing),
     CASE(test_killed_at_any_moment),
+    CASE(test_a_lock_keeps_others_out), /* the last: it asks for a stop */
 };
 
 /* --- SQLite only */
