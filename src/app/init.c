@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/command.h"
@@ -39,13 +40,20 @@ static bool write_file(const char *path, const struct buf *text, struct error *e
     return error_set_errno(err, why, "%s", path);
 }
 
+/* `sluice init > sluice.yaml`: the shell has made the file already, and it is where stdout goes. */
+static bool is_stdout(const char *path) {
+    struct stat file, out;
+    return stat(path, &file) == 0 && fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
+           file.st_ino == out.st_ino;
+}
+
 static bool run_init(struct command_call *call, struct error *err) {
     const char *path = call->argument_count > 0 ? call->arguments[0] : call->config_path;
     struct buf text;
     buf_init(&text, BUF_MAX_DEFAULT);
     config_write_template(&text);
     bool ok = true;
-    if (strcmp(path, "-") == 0)
+    if (strcmp(path, "-") == 0 || is_stdout(path))
         fwrite(text.data, 1, text.len, stdout);
     else if ((ok = write_file(path, &text, err)))
         printf("%s is written: set source, raw, lake and state, then `sluice -c %s check`\n", path, path);

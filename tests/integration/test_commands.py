@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 
 import pytest
@@ -54,6 +53,9 @@ def test_init_writes_a_config_that_parses(tmp_path):
     again = plain("init", cwd=tmp_path)
     assert again.returncode == USAGE and "there already" in again.stderr
     assert plain("init", "-", cwd=tmp_path).stdout == (tmp_path / "sluice.yaml").read_text()
+    with open(tmp_path / "redirected.yaml", "w") as redirected:
+        subprocess.run([str(binary()), "-c", "redirected.yaml", "init"], stdout=redirected, cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "redirected.yaml").read_text() == (tmp_path / "sluice.yaml").read_text()
 
 
 def test_help_and_version():
