@@ -175,6 +175,26 @@ static bool discover_table(struct discovery *discovery, const struct raw_table_n
     return ok;
 }
 
+static bool has_folder(const struct raw_table_name *names, size_t count, const struct checkpoint_table *table) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i].table, table->name) == 0 && strcmp(names[i].schema, table->schema) == 0)
+            return true;
+    return false;
+}
+
+/* A captured table that is empty has no folder yet. */
+static bool discover_empty_tables(struct discovery *discovery, const struct raw_table_name *names, size_t count,
+                                  struct error *err) {
+    for (size_t i = 0; i < discovery->cut->table_count; i++) {
+        const struct checkpoint_table *table = &discovery->cut->tables[i];
+        struct raw_table_name name = {table->schema, table->name};
+        if (table->full_load == FULL_LOAD_DONE && !has_folder(names, count, table) &&
+            !discover_table(discovery, &name, err))
+            return false;
+    }
+    return true;
+}
+
 bool discover_tables(const struct config *config, struct store *raw, struct state *state,
                      const struct discover_cut *cut, struct error *err) {
     struct discovery discovery = {.config = config, .raw = raw, .state = state, .cut = cut};
@@ -189,6 +209,7 @@ bool discover_tables(const struct config *config, struct store *raw, struct stat
     ok = true;
     for (size_t i = 0; i < count && ok; i++)
         ok = discover_table(&discovery, &names[i], err);
+    ok = ok && discover_empty_tables(&discovery, names, count, err);
 done:
     controller_rows_deinit(discovery.rows, discovery.row_count);
     arena_deinit(&discovery.arena);

@@ -36,7 +36,8 @@ const struct checkpoint_table *discover_cut_find(const struct discover_cut *cut,
  * while they are inactive, the proposed key follows the source.
  *
  * A folder without a checkpoint is a table of AWS DMS when the task's engine is dms. Under another engine it is a table
- * whose first capture commit is still to come: its row appears with that commit, because only then the key is known. */
+ * whose first capture commit is still to come: its row appears with that commit, because only then the key is known. A
+ * captured table that is empty has a row too, though it has no folder. */
 bool discover_tables(const struct config *config, struct store *raw, struct state *state,
                      const struct discover_cut *cut, struct error *err);
 

@@ -5,30 +5,35 @@
 
 #include "base/clock.h"
 
-#define LOAD_FIRST_ATTRIBUTE "sluice_load_first"
+#define FULL_LOAD_ATTRIBUTE "sluice_full_load"
 #define VERSION_ATTRIBUTE "sluice_schema_version"
 
-static int64_t recorded(const struct controller_row *row, const char *attribute) {
-    return json_integer_value(json_object_get(row->item.attributes, attribute));
-}
-
-static void record(struct controller_row *row, const char *attribute, int64_t number) {
+/* NULL removes it; takes the value over. */
+static void record(struct controller_row *row, const char *attribute, json_t *value) {
     if (row->item.attributes == NULL)
         row->item.attributes = json_object();
-    if (number > 0)
-        json_object_set_new(row->item.attributes, attribute, json_integer(number));
+    if (value != NULL)
+        json_object_set_new(row->item.attributes, attribute, value);
     else
         json_object_del(row->item.attributes, attribute);
 }
 
 void load_plan_record(struct controller_row *row, const struct load_plan *plan) {
-    record(row, LOAD_FIRST_ATTRIBUTE, plan->load_first);
-    record(row, VERSION_ATTRIBUTE, plan->version);
+    record(row, FULL_LOAD_ATTRIBUTE, plan->full_load_id != NULL ? json_string(plan->full_load_id) : NULL);
+    record(row, VERSION_ATTRIBUTE, plan->version > 0 ? json_integer(plan->version) : NULL);
 }
 
 void load_plan_forget_recorded(struct controller_row *row) {
-    record(row, LOAD_FIRST_ATTRIBUTE, 0);
-    record(row, VERSION_ATTRIBUTE, 0);
+    record(row, FULL_LOAD_ATTRIBUTE, NULL);
+    record(row, VERSION_ATTRIBUTE, NULL);
+}
+
+static const char *recorded_full_load(const struct controller_row *row) {
+    return json_string_value(json_object_get(row->item.attributes, FULL_LOAD_ATTRIBUTE));
+}
+
+static int64_t recorded_version(const struct controller_row *row) {
+    return json_integer_value(json_object_get(row->item.attributes, VERSION_ATTRIBUTE));
 }
 
 /* --- the full load */
@@ -72,6 +77,31 @@ static bool never_loaded(int64_t last_us) {
     return last_us <= never_us;
 }
 
+/* Capture knows its full loads apart, and how many files the finished one has: none when the table was empty. */
+static bool is_captured_load_due(const struct controller_row *row, int64_t last_us, const struct load_plan *plan) {
+    const char *loaded = recorded_full_load(row);
+    return newest_us(plan) > last_us || never_loaded(last_us) ||
+           (loaded != NULL && strcmp(loaded, plan->full_load_id) != 0);
+}
+
+static bool plan_captured_load(struct arena *arena, const struct controller_row *row,
+                               const struct checkpoint_table *captured, const struct raw_files *files, int64_t last_us,
+                               struct load_plan *plan, struct error *err) {
+    if (captured->full_load != FULL_LOAD_DONE)
+        return true;
+    plan->full_load_id = arena_printf(arena, "%d/%s", captured->load_first,
+                                      captured->full_load_after != NULL ? captured->full_load_after : "");
+    choose_full_load(arena, captured, files, plan);
+    plan->full_load_due = is_captured_load_due(row, last_us, plan);
+    if (!plan->full_load_due || plan->full_load_count == (size_t)captured->load_files)
+        return true;
+    return error_set(
+        err, ERROR_OUTSIDE,
+        "the full load has %d files from LOAD%08X on, but the raw zone has %zu of them: put them back, or load "
+        "the table in full again",
+        captured->load_files, (unsigned)captured->load_first, plan->full_load_count);
+}
+
 /* Decides whether the full load is due; if not, the plan's list of its files is emptied. */
 static bool plan_full_load(struct arena *arena, const struct controller_row *row,
                            const struct checkpoint_table *captured, const struct raw_files *files,
@@ -79,28 +109,19 @@ static bool plan_full_load(struct arena *arena, const struct controller_row *row
     int64_t last_us;
     if (!parse_last_date(row, &last_us, err))
         return false;
-    if (captured == NULL || captured->full_load == FULL_LOAD_DONE)
-        choose_full_load(arena, captured, files, plan);
-    int64_t newest = newest_us(plan);
-    bool due = newest > last_us;
-    if (captured != NULL && captured->full_load == FULL_LOAD_DONE) {
-        int64_t loaded_first = recorded(row, LOAD_FIRST_ATTRIBUTE);
-        plan->load_first = captured->load_first;
-        due |= loaded_first != 0 && loaded_first != captured->load_first;
-        due |= never_loaded(last_us) && captured->load_files > 0;
-        if (due && plan->full_load_count != (size_t)captured->load_files)
-            return error_set(
-                err, ERROR_OUTSIDE,
-                "the full load has %d files from LOAD%08X on, but the raw zone has %zu of them: put them back, or "
-                "load the table in full again",
-                captured->load_files, (unsigned)captured->load_first, plan->full_load_count);
+    if (captured != NULL) {
+        if (!plan_captured_load(arena, row, captured, files, last_us, plan, err))
+            return false;
+    } else {
+        choose_full_load(arena, NULL, files, plan);
+        plan->full_load_due = newest_us(plan) > last_us;
     }
-    if (!due || plan->full_load_count == 0) {
+    if (!plan->full_load_due) {
         plan->full_load_count = 0;
         return true;
     }
     char text[CLOCK_TEXT_BYTES];
-    clock_format_sql(newest, false, text);
+    clock_format_sql(plan->full_load_count > 0 ? newest_us(plan) : clock_now_us(), false, text);
     plan->last_full_load_date = arena_strdup(arena, text);
     return true;
 }
@@ -143,7 +164,7 @@ static bool plan_changes(struct arena *arena, const struct controller_row *row, 
     plan->change_count = end - begin;
     if (plan->change_count > 0)
         plan->last_incremental_file = arena_printf(arena, "%s%s", row->path, files->changes[end - 1].name);
-    plan->skips_applied_changes = plan->full_load_count > 0 && captured != NULL &&
+    plan->skips_applied_changes = plan->full_load_due && captured != NULL &&
                                   raw_compare_names(applied, later_name("", captured->full_load_after)) > 0;
     return true;
 }
@@ -177,11 +198,11 @@ bool load_plan_make(struct arena *arena, const struct controller_row *row, const
     if (!plan_full_load(arena, row, captured, files, out, err) || !plan_changes(arena, row, captured, files, out, err))
         return false;
     if (captured != NULL) {
-        int64_t version = recorded(row, VERSION_ATTRIBUTE);
         out->version = captured->version;
-        out->columns_due = version != 0 && version != captured->version;
+        out->columns_due = recorded_version(row) != 0 && recorded_version(row) != captured->version;
     }
     out->size_bytes = total_bytes(out->full_load, out->full_load_count) + total_bytes(out->changes, out->change_count);
-    out->state = load_plan_file_count(out) > 0 || out->columns_due ? LOAD_PLAN_DUE : LOAD_PLAN_NOTHING;
+    out->state =
+        load_plan_file_count(out) > 0 || out->full_load_due || out->columns_due ? LOAD_PLAN_DUE : LOAD_PLAN_NOTHING;
     return true;
 }

@@ -22,17 +22,18 @@ enum load_plan_state {
 struct load_plan {
     enum load_plan_state state;
     const char *reason;
-    const struct raw_file *full_load; /* the rows that replace the table, in order */
-    size_t full_load_count;           /* 0: no full load is due */
+    bool full_load_due;               /* the table is replaced */
+    const struct raw_file *full_load; /* by the rows of these, in order; */
+    size_t full_load_count;           /* 0: by none, or no full load is due */
     const struct raw_file *changes;   /* applied after it, in order */
     size_t change_count;
     uint64_t size_bytes;
     /* After the load: */
     const char *last_full_load_date;
     const char *last_incremental_file;
-    int load_first;   /* captured: number of the first LOAD file, which identifies the full load; 0: unknown */
-    uint32_t version; /* captured: the newest schema version; 0: unknown */
-    bool columns_due; /* the source's columns changed since the last load, with or without rows */
+    const char *full_load_id; /* captured: identifies the finished full load; NULL: there is none */
+    uint32_t version;         /* captured: the newest schema version; 0: unknown */
+    bool columns_due;         /* the source's columns changed since the last load, with or without rows */
     /* The user asked for the full load again without the changes that came after it and are applied already. */
     bool skips_applied_changes;
 };

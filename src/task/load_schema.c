@@ -150,7 +150,7 @@ static void keep_lake_columns(struct builder *builder) {
 /* A full load replaces all rows, so the lake's types do not matter then. */
 static bool join_lake_types(struct builder *builder, struct error *err) {
     struct load_schema *schema = builder->schema;
-    if (builder->input->plan->full_load_count > 0)
+    if (builder->input->plan->full_load_due)
         return true;
     for (size_t i = 0; i < schema->column_count; i++) {
         const struct column *lake = load_find_lake_column(builder->input->lake, &schema->columns[i]);

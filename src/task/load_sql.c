@@ -153,8 +153,23 @@ static void append_parts(const struct load_scan *scan, bool full_load, struct bu
     }
 }
 
-void load_sql_full_load(const struct load_scan *scan, struct buf *sql) { append_parts(scan, true, sql); }
 void load_sql_changes(const struct load_scan *scan, struct buf *sql) { append_parts(scan, false, sql); }
+
+void load_sql_full_load(const struct load_scan *scan, struct buf *sql) {
+    const struct load_schema *schema = load_scan_schema(scan);
+    if (schema->part_count > 0 && schema->parts[0].full_load) {
+        append_parts(scan, true, sql);
+        return;
+    }
+    buf_append_text(sql, "SELECT 'I' AS \"Op\""); /* a full load of nothing */
+    for (size_t i = 0; i < schema->column_count; i++) {
+        buf_append_text(sql, ", ");
+        append_initial(sql, schema->columns[i].type, NULL);
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, schema->columns[i].name);
+    }
+    buf_append_text(sql, " WHERE false");
+}
 
 void load_sql_count_part(const struct load_scan *scan, size_t part, struct buf *sql) {
     buf_append_text(sql, "SELECT count(*)");

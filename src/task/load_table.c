@@ -66,7 +66,7 @@ static bool open_lake(struct load_run *run, struct error *err) {
 /* Changes alone do not make a table that was loaded before and is gone. */
 static bool check_lake_exists(const struct load_run *run, struct error *err) {
     const char *applied = controller_last_file_name(&run->row);
-    bool from_start = run->plan.full_load_count > 0 || applied[0] == '\0' || strcmp(applied, "0") == 0;
+    bool from_start = run->plan.full_load_due || applied[0] == '\0' || strcmp(applied, "0") == 0;
     if (run->lake->version.number > 0 || run->row.last_run_id == NULL || from_start)
         return true;
     return error_set(err, ERROR_OUTSIDE,
@@ -135,7 +135,7 @@ static struct lake_load lake_load_of(const struct load_run *run, const char *ful
 
 /* The rows that replace the table, if it is replaced; sql stays empty if not. */
 static bool make_replacement(struct load_run *run, const struct load_scan *scan, struct buf *sql, struct error *err) {
-    if (run->plan.full_load_count > 0) {
+    if (run->plan.full_load_due) {
         load_sql_full_load(scan, sql);
     } else if (run->schema.rewrite) {
         log_info("%s.%s: a column's type changed at the source so that the lake table is rewritten", run->job->schema,
@@ -213,6 +213,20 @@ static bool reconcile(struct load_run *run, struct error *err) {
     return true;
 }
 
+/* Said with a load, not with each listing: in a continuous load that would be every second. */
+static void warn(const struct load_run *run) {
+    const struct load_job *job = run->job;
+    if (run->plan.skips_applied_changes)
+        log_warning(
+            "%s.%s: the full load replaces the table; changes up to %s are not applied again: sluice tables set "
+            "--last-incremental-file 0 applies them",
+            job->schema, job->table, controller_last_file_name(&run->row));
+    if (run->raw_files.unknown_count > 0)
+        log_warning(
+            "%s.%s: %zu files in the raw zone are neither LOAD files nor named by a time and are left alone: %s …",
+            job->schema, job->table, run->raw_files.unknown_count, run->raw_files.unknown[0]);
+}
+
 static bool attempt(struct load_run *run, struct error *err) {
     if (!make_plan(run, err))
         return false;
@@ -229,11 +243,7 @@ static bool attempt(struct load_run *run, struct error *err) {
         return true;
     if (run->plan.state != LOAD_PLAN_DUE)
         return run->row.run_id == NULL || load_row_clear_run(run, err);
-    if (run->plan.skips_applied_changes)
-        log_warning(
-            "%s.%s: the full load replaces the table; changes up to %s are not applied again: sluice tables set "
-            "--last-incremental-file 0 applies them",
-            run->job->schema, run->job->table, controller_last_file_name(&run->row));
+    warn(run);
     return check_lake_exists(run, err) && load_row_record_run(run, err) && fault_point("load.run_recorded", err) &&
            load_table(run, err) && fault_point("load.committed", err) && load_row_finish(run, err) &&
            fault_point("load.done", err);

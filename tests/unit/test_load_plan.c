@@ -23,7 +23,8 @@ struct plan_case {
     const char *files;       /* blank-separated; LOAD files have "@<microseconds after T0>" behind the name */
     bool captured;
     struct checkpoint_table checkpoint;
-    int recorded_first, recorded_version;
+    const char *recorded; /* full load; NULL: not known */
+    int recorded_version;
     /* wanted */
     const char *full_load, *changes; /* names, blank-separated */
     const char *new_date, *new_file;
@@ -115,7 +116,7 @@ static const struct plan_case cases[] = {
      .files = "LOAD00000001.csv@0 " F1,
      .captured = true,
      .checkpoint = DONE(1, 1, NULL, NULL),
-     .recorded_first = 1,
+     .recorded = "1/",
      .state = LOAD_PLAN_NOTHING},
     {.what = "captured: files older than the full load are never applied",
      .date = NEVER,
@@ -161,11 +162,39 @@ static const struct plan_case cases[] = {
      .files = "LOAD00000002.csv@0",
      .captured = true,
      .checkpoint = DONE(2, 1, NULL, NULL),
-     .recorded_first = 1,
+     .recorded = "1/",
      .full_load = "LOAD00000002.csv",
      .new_date = "2026-11-01 10:00:00",
      .new_file = PATH "0",
      .state = LOAD_PLAN_DUE},
+    {.what = "captured: emptied at the source, and loaded in full again",
+     .date = "2026-11-01 10:00:00",
+     .file = PATH F1,
+     .files = F1 " " F2,
+     .captured = true,
+     .checkpoint = DONE(1, 0, F1, F2),
+     .recorded = "1/",
+     .changes = F2,
+     .new_date = "now",
+     .new_file = PATH F2,
+     .state = LOAD_PLAN_DUE},
+    {.what = "captured: empty, for the first time",
+     .date = NEVER,
+     .file = PATH "0",
+     .files = "",
+     .captured = true,
+     .checkpoint = DONE(1, 0, NULL, NULL),
+     .new_date = "now",
+     .new_file = PATH "0",
+     .state = LOAD_PLAN_DUE},
+    {.what = "captured: empty, and loaded",
+     .date = "2026-11-01 10:00:00",
+     .file = PATH "0",
+     .files = "",
+     .captured = true,
+     .checkpoint = DONE(1, 0, NULL, NULL),
+     .recorded = "1/",
+     .state = LOAD_PLAN_NOTHING},
     {.what = "captured: a LOAD file is missing",
      .date = NEVER,
      .file = PATH "0",
@@ -179,7 +208,7 @@ static const struct plan_case cases[] = {
      .files = F1,
      .captured = true,
      .checkpoint = DONE(1, 2, NULL, F1),
-     .recorded_first = 1,
+     .recorded = "1/",
      .changes = F1,
      .new_date = "2026-11-01 10:00:00",
      .new_file = PATH F1,
@@ -197,7 +226,7 @@ static const struct plan_case cases[] = {
      .files = "LOAD00000001.csv@0 " F1 " " F2 " " F3,
      .captured = true,
      .checkpoint = DONE(1, 1, F1, F3),
-     .recorded_first = 1,
+     .recorded = "1/" F1,
      .full_load = "LOAD00000001.csv",
      .changes = F3,
      .new_date = "2026-11-01 10:00:00",
@@ -210,7 +239,7 @@ static const struct plan_case cases[] = {
      .files = "LOAD00000001.csv@0 " F1,
      .captured = true,
      .checkpoint = {.full_load = FULL_LOAD_DONE, .load_first = 1, .load_files = 1, .committed = F1, .version = 3},
-     .recorded_first = 1,
+     .recorded = "1/",
      .recorded_version = 2,
      .new_date = "2026-11-01 10:00:00",
      .new_file = PATH F1,
@@ -260,8 +289,7 @@ static void check_case(const struct plan_case *c) {
     row.active = true;
     row.last_full_load_date = c->date;
     row.last_incremental_file = c->file;
-    load_plan_record(&row,
-                     &(struct load_plan){.load_first = c->recorded_first, .version = (uint32_t)c->recorded_version});
+    load_plan_record(&row, &(struct load_plan){.full_load_id = c->recorded, .version = (uint32_t)c->recorded_version});
     struct raw_files files = list_files(&arena, c->files);
     struct load_plan plan;
     struct error err = {0};
@@ -276,7 +304,10 @@ static void check_case(const struct plan_case *c) {
         if (plan.state != c->state || plan.skips_applied_changes != c->skips)
             fail_msg("%s: state %d, skips %d", c->what, (int)plan.state, plan.skips_applied_changes);
         if (plan.state == LOAD_PLAN_DUE) {
-            assert_text(c, "LastFullLoadDate", plan.last_full_load_date, c->new_date);
+            if (c->new_date == NULL || strcmp(c->new_date, "now") != 0)
+                assert_text(c, "LastFullLoadDate", plan.last_full_load_date, c->new_date);
+            else
+                assert_true(plan.full_load_due && strcmp(plan.last_full_load_date, c->date) > 0);
             assert_text(c, "LastIncrementalFile", plan.last_incremental_file, c->new_file);
             assert_int_equal(plan.size_bytes, 100 * load_plan_file_count(&plan));
         }
