@@ -170,6 +170,25 @@ static bool decide_prepared(struct capture *capture, const struct source_event *
     return applied || advance(capture, event);
 }
 
+/* Rows changed without row events (a computed column was added, another table came under the name): what the batch has of
+ * the table is part of what the full load reads now, so it is dropped. */
+static bool reload(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
+    if (capture->cdc_only) {
+        log_warning("table %s.%s: %s; its rows in the lake stay as they are (--cdc-only)", table->row.schema, table->row.name,
+                    reason);
+        return true;
+    }
+    log_info("table %s.%s is loaded in full again: %s", table->row.schema, table->row.name, reason);
+    struct capture_mark empty = {0};
+    if (!capture_table_rewind(table, &empty, err))
+        return false;
+    table->mark = empty;
+    table->reload = true;
+    table->row.full_load = FULL_LOAD_PENDING; /* a stop before it is done does not forget it */
+    table->row_changed = true;
+    return full_load_run(capture, table, err);
+}
+
 /* A table that appears in the log is loaded in full at once: its earlier rows may be older than what the log has
  * (RENAME TABLE, a wider filter). */
 static bool table_version(struct capture *capture, const struct source_event *event, struct error *err) {
@@ -180,7 +199,7 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     capture->position_moved = true;
     log_info("table %s.%s has schema version %u (%zu columns)", table->row.schema, table->row.name, table->row.version,
              event->new_table->column_count);
-    return true;
+    return event->reload == NULL || reload(capture, table, event->reload, err);
 }
 
 static bool truncate_or_drop(struct capture *capture, const struct source_event *event, struct error *err) {

@@ -128,7 +128,7 @@ static bool load_table(struct full_load *load, unsigned reader, struct capture_t
     if (t.first_number == 0)
         t.first_number = 1;
     int old_first = table->row.load_first, old_files = table->row.load_files;
-    bool replaces = table->reload;
+    bool replaces = table->reload || old_files > 0 || table->row.committed != NULL;
     int64_t started_ms = clock_monotonic_ms();
     bool ok = source_snapshot_read(load->snapshot, reader, table->source->current, write_row, &t, err);
     /* DMS writes no file for an empty table. One that replaces rows needs a file to say that they are gone. */

@@ -38,8 +38,9 @@ bool load_row_record_run(struct load_run *run, struct error *err) {
     return controller_put(run->pass->state, &run->row, err);
 }
 
-bool load_row_clear_run(struct load_run *run, struct error *err) {
+bool load_row_clear(struct load_run *run, struct error *err) {
     run->row.run_id = NULL;
+    run->row.last_error = NULL;
     return controller_put(run->pass->state, &run->row, err);
 }
 

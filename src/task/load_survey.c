@@ -65,20 +65,32 @@ static bool join_known(struct survey_column *column, struct type type, const cha
                      is, whose, want);
 }
 
+/* A full load replaces all rows: then the declared type holds, whatever the lake had, or what it was widened to. */
+static void redeclare(struct survey_column *column, struct type declared, const struct type *kept) {
+    struct type wider;
+    column->type = kept != NULL && type_widen(declared, *kept, &wider) ? wider : declared;
+    column->decided = true;
+}
+
 static bool find_known_type(const struct survey *survey, struct survey_column *column, struct error *err) {
     const struct lake_version *lake = survey->input->lake;
     int at = load_find_column(lake->columns, lake->column_count, column->name);
     const char *kept = kept_type(survey->input, column->name), *declared = declared_type(survey->input, column->name);
-    struct type type;
+    struct type kept_as, declared_as;
+    if (kept != NULL && !parse_type(kept, column->name, "sluice_column_types", &kept_as, err))
+        return false;
+    if (declared != NULL && !parse_type(declared, column->name, "tables: columns", &declared_as, err))
+        return false;
+    if (survey->input->plan->full_load_due && declared != NULL) {
+        redeclare(column, declared_as, kept != NULL ? &kept_as : NULL);
+        return true;
+    }
     if (at >= 0) {
         column->type = lake->columns[at].type;
         column->decided = true;
     }
-    if (kept != NULL && (!parse_type(kept, column->name, "sluice_column_types", &type, err) ||
-                         !join_known(column, type, "sluice_column_types of the controller row", err)))
-        return false;
-    return declared == NULL || (parse_type(declared, column->name, "tables: columns", &type, err) &&
-                                join_known(column, type, "the config (tables: columns)", err));
+    return (kept == NULL || join_known(column, kept_as, "sluice_column_types of the controller row", err)) &&
+           (declared == NULL || join_known(column, declared_as, "the config (tables: columns)", err));
 }
 
 /* --- which columns there are ------------------------------------------------------------------------------------------ */

@@ -213,6 +213,11 @@ static bool reconcile(struct load_run *run, struct error *err) {
     return true;
 }
 
+static bool has_work(const struct load_run *run) {
+    return run->plan.state == LOAD_PLAN_DUE ||
+           (run->plan.state == LOAD_PLAN_NOTHING && (run->row.run_id != NULL || run->row.last_error != NULL));
+}
+
 /* Said with a load, not with each listing: in a continuous load that would be every second. */
 static void warn(const struct load_run *run) {
     const struct load_job *job = run->job;
@@ -235,14 +240,14 @@ static bool attempt(struct load_run *run, struct error *err) {
         run->job->outcome = LOAD_WAITING;
         return true;
     }
-    if (run->plan.state == LOAD_PLAN_NOTHING && run->row.run_id == NULL && !run->committed)
+    if (!has_work(run) && !run->committed)
         return true;
     if (!fault_point("load.planned", err) || !reconcile(run, err))
         return false;
     if (run->committed) /* by an attempt that could not do its bookkeeping */
         return true;
     if (run->plan.state != LOAD_PLAN_DUE)
-        return run->row.run_id == NULL || load_row_clear_run(run, err);
+        return !has_work(run) || load_row_clear(run, err);
     warn(run);
     return check_lake_exists(run, err) && load_row_record_run(run, err) && fault_point("load.run_recorded", err) &&
            load_table(run, err) && fault_point("load.committed", err) && load_row_finish(run, err) &&
@@ -336,7 +341,7 @@ void load_table_look(struct load_pass *pass, struct load_job *job) {
     if (job->failed_to_look) {
         job->due = true;
     } else {
-        job->due = run.plan.state == LOAD_PLAN_DUE || (run.plan.state == LOAD_PLAN_NOTHING && run.row.run_id != NULL);
+        job->due = has_work(&run);
         job->size_bytes = run.plan.size_bytes;
         job->outcome = run.plan.state == LOAD_PLAN_WAITING ? LOAD_WAITING : LOAD_NOTHING;
     }

@@ -38,7 +38,7 @@ struct load_job {
 
 /* --- load_table.c */
 
-/* Reads the row and lists the files: is anything due? Also true for a run that a crash may have left without bookkeeping. */
+/* Reads the row and lists the files: is anything due, or was something left behind by a crash or a failure? */
 void load_table_look(struct load_pass *pass, struct load_job *job);
 /* One run. A failure is logged, and kept in the row and in the run history. */
 void load_table_run(struct load_pass *pass, struct engine_connection *connection, struct load_job *job);
@@ -77,8 +77,8 @@ bool load_row_record_run(struct load_run *run, struct error *err);
 /* After a crash between the lake's commit and the row: the commit's watermark goes into the row. *taken false: there is
  * nothing to take over. */
 bool load_row_take_over(struct load_run *run, bool *taken, struct error *err);
-/* A run is in flight in the row, its commit never came, and there is nothing to load any more. */
-bool load_row_clear_run(struct load_run *run, struct error *err);
+/* There is nothing to load (any more): a run whose commit never came, and an error whose cause is gone, are forgotten. */
+bool load_row_clear(struct load_run *run, struct error *err);
 /* After the commit. What the user set in the row meanwhile stays. */
 bool load_row_finish(struct load_run *run, struct error *err);
 /* Keeps the error in the row and the history, as well as that can be done. */

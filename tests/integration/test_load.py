@@ -190,6 +190,31 @@ def test_what_does_not_fit_an_inferred_type_is_an_error(product):
     assert product.sluice.query("select * from shop.product") == [{"Op": "I", "id": 1, "n": 1}]
 
 
+def test_a_reload_takes_a_type_that_was_declared_since(product):
+    product.full_load(["id", "n"], [[1, 1], [2, 2]])
+    product.sluice.run("load")
+    product.changes(["id", "n"], [("U", 1, "one")])
+    load_fails(product.sluice, '"one"')
+    assert '"one"' in errors(product.sluice)["product"]
+    product.sluice.config["tables"][0]["columns"] = {"n": "varchar"}
+    product.sluice.write_config()
+    load_fails(product.sluice, '"n"', "can only be widened")
+    product.sluice.run("tables", "set", "--schema", "shop", "--table", "product", "--last-full-load-date", "1900-01-01")
+    product.sluice.run("load")
+    product.check(["id", "n"])
+    assert errors(product.sluice) == {"product": None}
+
+
+def test_an_error_goes_with_the_file_that_caused_it(product):
+    product.full_load(["id", "n"], [[1, 1]])
+    product.sluice.run("load")
+    path = product.put(product.next_name(), "Op,id,n\nI,1,x\n")
+    load_fails(product.sluice, path.name)
+    path.unlink()
+    product.sluice.run("load")
+    assert errors(product.sluice) == {"product": None}
+
+
 # --- forms of CSV ----------------------------------------------------------------------------------------------------
 
 
