@@ -155,28 +155,34 @@ static bool check_column(const struct table *table, const char *flag, const char
     return false;
 }
 
-/* "a, b" becomes "a,b"; "null" and "" become NULL. */
+/* "a, b" becomes "a,b". */
+static bool join_names(struct buf *key, char *names, const struct table *table, const char *flag, struct error *err) {
+    for (char *name = strsep(&names, ","); name != NULL; name = strsep(&names, ",")) {
+        name += strspn(name, " ");
+        for (size_t len = strlen(name); len > 0 && name[len - 1] == ' '; len--)
+            name[len - 1] = '\0';
+        if (name[0] == '\0')
+            return error_set(err, ERROR_CONFIG, "--%s has an empty name; it is a,b or null", flag);
+        if (!check_column(table, flag, name, err))
+            return false;
+        buf_printf(key, "%s%s", key->len > 0 ? "," : "", name);
+    }
+    return true;
+}
+
+/* "null" and "" become NULL. */
 static bool parse_key(struct arena *arena, const struct table *table, const char *flag, const char *value,
                       const char **out, struct error *err) {
     *out = NULL;
     if (value[0] == '\0' || strcmp(value, "null") == 0)
         return true;
-    char *key = arena_alloc(arena, strlen(value) + 1);
-    char *rest = arena_strdup(arena, value);
-    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
-        name += strspn(name, " ");
-        for (size_t len = strlen(name); len > 0 && name[len - 1] == ' '; len--)
-            name[len - 1] = '\0';
-        if (name[0] == '\0')
-            return error_set(err, ERROR_CONFIG, "--%s: \"%s\" has an empty name; it is a,b or null", flag, value);
-        if (!check_column(table, flag, name, err))
-            return false;
-        if (key[0] != '\0')
-            strcat(key, ",");
-        strcat(key, name);
-    }
-    *out = key;
-    return true;
+    struct buf key;
+    buf_init(&key, BUF_MAX_DEFAULT);
+    bool ok = join_names(&key, arena_strdup(arena, value), table, flag, err);
+    if (ok)
+        *out = arena_strdup(arena, key.data);
+    buf_deinit(&key);
+    return ok;
 }
 
 static bool parse_date(struct arena *arena, const char *value, const char **out, struct error *err) {
@@ -255,21 +261,23 @@ static bool error_no_table(struct ledger *ledger, const char *schema, const char
     return false;
 }
 
-static bool set_once(const struct command_call *call, struct error *err) {
+static bool set_row(const struct command_call *call, struct ledger *ledger, struct error *err) {
     const char *schema = command_value(call, "schema"), *table = command_value(call, "table");
+    struct controller_row *row = ledger_find_row(ledger, schema, table);
+    if (row == NULL)
+        return error_no_table(ledger, schema, table, err);
+    if (!apply_flags(call, ledger, row, err) || !check_folder(call, ledger, row, err) ||
+        !controller_put(ledger->state, row, err))
+        return false;
+    printf("%s: %s, primary key %s, partition key %s, last full load %s, last incremental file %s\n", row->path,
+           row->active ? "active" : "inactive", row->primary_key != NULL ? row->primary_key : "null",
+           row->partition_key != NULL ? row->partition_key : "null", date_text(row), controller_last_file_name(row));
+    return true;
+}
+
+static bool set_once(const struct command_call *call, struct error *err) {
     struct ledger ledger;
-    bool ok = ledger_open(call->config, true, &ledger, err);
-    if (ok) {
-        struct controller_row *row = ledger_find_row(&ledger, schema, table);
-        ok = row != NULL ? apply_flags(call, &ledger, row, err) && check_folder(call, &ledger, row, err) &&
-                               controller_put(ledger.state, row, err)
-                         : error_no_table(&ledger, schema, table, err);
-        if (ok)
-            printf("%s: %s, primary key %s, partition key %s, last full load %s, last incremental file %s\n", row->path,
-                   row->active ? "active" : "inactive", row->primary_key != NULL ? row->primary_key : "null",
-                   row->partition_key != NULL ? row->partition_key : "null", date_text(row),
-                   controller_last_file_name(row));
-    }
+    bool ok = ledger_open(call->config, true, &ledger, err) && set_row(call, &ledger, err);
     ledger_close(&ledger);
     return ok;
 }

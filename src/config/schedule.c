@@ -241,7 +241,9 @@ static bool parse_interval(const char *text, struct schedule *out, struct error 
 /* "name(inside)": cuts the inside out of the text; NULL when it has another form. */
 static char *inside_of(char *text, const char *name) {
     size_t len = strlen(text), name_len = strlen(name);
-    if (len < name_len + 2 || strncasecmp(text, name, name_len) != 0 || text[name_len] != '(' || text[len - 1] != ')')
+    if (len < name_len + 2 || strncasecmp(text, name, name_len) != 0)
+        return NULL;
+    if (text[name_len] != '(' || text[len - 1] != ')')
         return NULL;
     text[len - 1] = '\0';
     return text + name_len + 1;
@@ -279,7 +281,7 @@ static bool parse_trimmed(char *text, struct schedule *out, struct error *err) {
 
 bool schedule_parse(const char *text, struct schedule *out, struct error *err) {
     *out = (struct schedule){0};
-    char copy[FIELD_MAX_BYTES];
+    char copy[FIELD_MAX_BYTES] = "";
     const char *begin = text + strspn(text, " \t");
     size_t len = strlen(begin);
     while (len > 0 && isspace((unsigned char)begin[len - 1]))

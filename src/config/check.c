@@ -1,0 +1,139 @@
+/* What one option says about another, and the defaults that are not written in the option table. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/reading.h"
+
+/* --- what one option says about another ------------------------------------------------------------------------------- */
+
+/* The line of an option, or of its section when the option has its default. */
+static unsigned line_of(const struct yaml_node *map, const char *option) {
+    const struct yaml_node *node = yaml_find(map, option);
+    return node != NULL ? node->line : map->line;
+}
+
+static bool is_word(const char *text) {
+    return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
+}
+
+static bool check_top(const struct reading *reading, struct error *err) {
+    const struct config *config = reading->config;
+    if (!is_word(config->task))
+        return reading_error(reading, line_of(reading->maps[SECTION_TOP], "task"), err,
+                             "task must be letters, digits, - and _, not \"%s\"", config->task);
+    return true;
+}
+
+static bool check_source(const struct reading *reading, struct error *err) {
+    const struct yaml_node *map = reading->maps[SECTION_SOURCE];
+    struct config_source *source = &reading->config->source;
+    bool tls_files = source->tls_ca != NULL || source->tls_cert != NULL || source->tls_key != NULL;
+    if (tls_files && !source->tls)
+        return reading_error(reading, map->line, err, "tls_ca, tls_cert and tls_key need tls: true in source");
+    if ((source->tls_cert == NULL) != (source->tls_key == NULL))
+        return reading_error(reading, line_of(map, "tls_cert"), err, "tls_cert and tls_key in source need each other");
+    return true;
+}
+
+/* With quoting, a delimiter must be told from a quote and from the end of a record. */
+static bool check_raw(const struct reading *reading, struct error *err) {
+    const struct yaml_node *map = reading->maps[SECTION_RAW];
+    const struct config_raw *raw = &reading->config->raw;
+    char delimiter = raw->csv_delimiter[0];
+    if (delimiter == '"' || delimiter == '\n' || delimiter == '\r' || (delimiter & 0x80) != 0)
+        return reading_error(reading, line_of(map, "csv_delimiter"), err,
+                             "raw.csv_delimiter cannot be a quote, a line end or a letter beyond ASCII");
+    if (strpbrk(raw->csv_row_delimiter, "\"") != NULL || strchr(raw->csv_row_delimiter, delimiter) != NULL)
+        return reading_error(reading, line_of(map, "csv_row_delimiter"), err,
+                             "raw.csv_row_delimiter cannot hold a quote or the csv_delimiter");
+    if (strcmp(raw->csv_null_value, raw->csv_no_sup_value) == 0)
+        return reading_error(reading, line_of(map, "csv_null_value"), err,
+                             "raw.csv_null_value and raw.csv_no_sup_value must differ");
+    if (raw->cdc_inserts_only && raw->cdc_inserts_and_updates)
+        return reading_error(reading, line_of(map, "cdc_inserts_only"), err,
+                             "raw.cdc_inserts_only and raw.cdc_inserts_and_updates exclude each other");
+    return true;
+}
+
+/* True when one location is the other or lies in it. */
+static bool locations_overlap(const char *a, const char *b) {
+    size_t a_len = strlen(a), b_len = strlen(b);
+    while (a_len > 0 && a[a_len - 1] == '/')
+        a_len--;
+    while (b_len > 0 && b[b_len - 1] == '/')
+        b_len--;
+    if (a_len > b_len)
+        return locations_overlap(b, a);
+    return strncmp(a, b, a_len) == 0 && (a_len == b_len || b[a_len] == '/');
+}
+
+static bool check_lake(const struct reading *reading, struct error *err) {
+    const struct yaml_node *map = reading->maps[SECTION_LAKE];
+    const struct config *config = reading->config;
+    const char *name = config->lake.table_name;
+    if (locations_overlap(config->raw.location, config->lake.location))
+        return reading_error(
+            reading, line_of(map, "location"), err,
+            "lake.location and raw.location cannot lie in one another: a reader of the raw zone takes every "
+            "folder for a schema");
+    if (strstr(name, "{table}") == NULL)
+        return reading_error(reading, line_of(map, "table_name"), err,
+                             "lake.table_name must hold {table}, or all tables would be one: \"%s\"", name);
+    for (const char *p = strchr(name, '{'); p != NULL; p = strchr(p + 1, '{'))
+        if (strncmp(p, "{table}", 7) != 0 && strncmp(p, "{schema}", 8) != 0)
+            return reading_error(reading, line_of(map, "table_name"), err,
+                                 "lake.table_name knows {schema} and {table}, not \"%.80s\"", p);
+    if (name[0] == '/' || strstr(name, "..") != NULL)
+        return reading_error(reading, line_of(map, "table_name"), err, "lake.table_name must stay in the lake: \"%s\"",
+                             name);
+    return true;
+}
+
+/* A name as a pattern that matches it alone. */
+static const char *pattern_of(struct arena *arena, const char *name) {
+    struct buf pattern;
+    buf_init(&pattern, BUF_MAX_DEFAULT);
+    for (const char *p = name; *p != '\0'; p++)
+        buf_printf(&pattern, strchr("%_[", *p) != NULL ? "[%c]" : "%c", *p);
+    const char *out = arena_strndup(arena, pattern.data, pattern.len);
+    buf_deinit(&pattern);
+    return out;
+}
+
+/* The memory that this process may have: the machine's, or the control group's when that is less. */
+static uint64_t available_memory_bytes(void) {
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t limit;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re"); /* "max" without a limit, and then it is no number */
+    if (file == NULL)
+        return bytes;
+    if (fscanf(file, "%" SCNu64, &limit) == 1 && limit < bytes)
+        bytes = limit;
+    fclose(file);
+    return bytes;
+}
+
+/* Defaults that come from other options or from the machine. */
+void reading_derive(struct config *config) {
+    if (config->memory_limit_bytes == 0)
+        config->memory_limit_bytes = available_memory_bytes() / 4;
+    if (config->memory_limit_bytes < MEMORY_LIMIT_MIN_BYTES)
+        config->memory_limit_bytes = MEMORY_LIMIT_MIN_BYTES;
+    if (config->temp_folder == NULL) {
+        const char *temp = getenv("TMPDIR");
+        config->temp_folder = temp != NULL && temp[0] != '\0' ? arena_strdup(&config->arena, temp) : "/tmp";
+    }
+    if (config->lake.database == NULL)
+        config->lake.database = config->task;
+    if (config->source.database != NULL && config->source.database[0] == '\0')
+        config->source.database = NULL;
+    if (config->source.database != NULL && strcmp(config->source.schema_filter, "%") == 0)
+        config->source.schema_filter = pattern_of(&config->arena, config->source.database);
+}
+
+bool reading_check(const struct reading *reading, struct error *err) {
+    return check_top(reading, err) && check_source(reading, err) && check_raw(reading, err) && check_lake(reading, err);
+}
