@@ -79,8 +79,21 @@ const struct column *load_find_lake_column(const struct lake_version *lake, cons
     return found >= 0 ? &lake->columns[found] : NULL;
 }
 
-static struct column lake_column(const struct column *column) {
+/* What rows got that existed when the column was added: as the first version with it says, because later versions speak of
+ * later defaults. Rows have had the columns of the very first version all along. */
+static const char *initial_value(const struct load_schema_input *input, uint32_t id) {
+    for (size_t i = 0; i < input->schema_count; i++) {
+        const struct table *table = input->schemas[i].table;
+        int at = find_id(table->columns, table->column_count, id);
+        if (at >= 0)
+            return i > 0 ? table->columns[at].initial : NULL;
+    }
+    return NULL;
+}
+
+static struct column lake_column(const struct load_schema_input *input, const struct column *column) {
     struct column copy = *column;
+    copy.initial = initial_value(input, column->id);
     copy.type = type_for_lake(column->type);
     copy.nullable = true;
     return copy;
@@ -111,7 +124,7 @@ static bool merge_version(struct builder *builder, const struct table *version, 
     struct load_schema *schema = builder->schema;
     size_t newer_count = schema->column_count;
     for (size_t i = 0; i < version->column_count; i++) {
-        struct column column = lake_column(&version->columns[i]);
+        struct column column = lake_column(builder->input, &version->columns[i]);
         int known = find_id(schema->columns, schema->column_count, column.id);
         if (known >= 0) {
             bool converted;
@@ -184,7 +197,7 @@ static const char *const *column_names(struct arena *arena, const struct table *
 static void set_version_columns(struct builder *builder, struct load_part *part, const struct table *version) {
     struct column *columns = arena_alloc(builder->arena, (version->column_count + 1) * sizeof *columns);
     for (size_t i = 0; i < version->column_count; i++)
-        columns[i] = lake_column(&version->columns[i]);
+        columns[i] = lake_column(builder->input, &version->columns[i]);
     part->columns = columns;
     part->column_count = version->column_count;
     part->expected = column_names(builder->arena, version);

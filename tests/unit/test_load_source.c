@@ -218,12 +218,14 @@ static void test_columns_follow_their_ids(void **state) {
     f->row.primary_key = "id";
     add_version(f, "id 1 int; old 2 text; gone 3 int", "");
     add_version(f, "added 4 int =7; id 1 bigint; renamed 2 text", NAME(2));
+    add_version(f, "added 4 int =9; id 1 bigint; renamed 2 text", NAME(3)); /* another default since */
     add_changes(f, NAME(1), "Op,id,old,gone\nI,1,a,5\n");
     add_changes(f, NAME(2), "Op,added,id,renamed\nI,8,2,b\n");
     struct error err;
     assert_true(make_schema(f, &err));
     assert_string_equal(columns_text(f), "added int, id bigint, renamed string, gone int");
     assert_int_equal(f->schema.part_count, 2);
+    assert_string_equal(f->schema.columns[0].initial, "7");
     struct load_changes changes;
     assert_true(reduce(f, &changes, &err));
     const char *text = changes_text(f, &changes);
