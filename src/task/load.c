@@ -135,6 +135,28 @@ static bool is_chosen(const struct load_options *options, const struct controlle
            (options->table == NULL || strcmp(options->table, row->table) == 0);
 }
 
+/* Two tables whose lake tables would be one folder (lake.table_name without {schema}) would replace each other's rows: the
+ * one that is there first keeps it. Returns the other's row that stands in the way of rows[at], or NULL. */
+static const struct controller_row *find_twin(const struct config *config, struct arena *arena,
+                                              const struct controller_row *rows, size_t count, size_t at) {
+    const char *folder = config_table_folder(config, arena, rows[at].schema, rows[at].table);
+    for (size_t i = 0; i < count && rows[at].active; i++) {
+        bool is_first =
+            (rows[i].last_run_id != NULL) != (rows[at].last_run_id != NULL) ? rows[i].last_run_id != NULL : i < at;
+        if (i != at && rows[i].active && is_first &&
+            strcmp(config_table_folder(config, arena, rows[i].schema, rows[i].table), folder) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static void refuse_twin(struct load_job *job, const struct controller_row *twin) {
+    job->failed_to_look = job->due = true;
+    error_set(&job->error, ERROR_CONFIG,
+              "%s.%s has the same lake table; set lake.table_name to \"{schema}_{table}\", or deactivate one of them",
+              twin->schema, twin->table);
+}
+
 static bool list_jobs(struct load_pass *pass, struct arena *arena, const struct load_options *options,
                       struct job_list *list, struct error *err) {
     struct controller_row *rows = NULL;
@@ -144,10 +166,15 @@ static bool list_jobs(struct load_pass *pass, struct arena *arena, const struct 
         return false;
     list->jobs = mem_zalloc((count + 1) * sizeof *list->jobs);
     list->due = mem_zalloc((count + 1) * sizeof *list->due);
-    for (size_t i = 0; i < count; i++)
-        if (is_chosen(options, &rows[i]))
-            list->jobs[list->count++] =
-                (struct load_job){.path = rows[i].path, .schema = rows[i].schema, .table = rows[i].table};
+    for (size_t i = 0; i < count; i++) {
+        if (!is_chosen(options, &rows[i]))
+            continue;
+        struct load_job *job = &list->jobs[list->count++];
+        *job = (struct load_job){.path = rows[i].path, .schema = rows[i].schema, .table = rows[i].table};
+        const struct controller_row *twin = find_twin(pass->config, arena, rows, count, i);
+        if (twin != NULL)
+            refuse_twin(job, twin);
+    }
     controller_rows_deinit(rows, count);
     if (list->count > 0 || (options->schema == NULL && options->table == NULL))
         return true;
@@ -163,9 +190,11 @@ static int compare_size(const void *a, const void *b) {
 
 static bool look_at_jobs(struct load_pass *pass, struct job_list *list, struct error *err) {
     struct load_job **all = mem_alloc((list->count + 1) * sizeof *all);
+    size_t count = 0;
     for (size_t i = 0; i < list->count; i++)
-        all[i] = &list->jobs[i];
-    bool ok = run_jobs(pass, all, list->count, true, LOOK_WORKERS, err);
+        if (!list->jobs[i].failed_to_look)
+            all[count++] = &list->jobs[i];
+    bool ok = run_jobs(pass, all, count, true, LOOK_WORKERS, err);
     mem_free(all);
     for (size_t i = 0; ok && i < list->count; i++)
         if (list->jobs[i].due)

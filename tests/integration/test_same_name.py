@@ -1,0 +1,33 @@
+"""Two schemas that share a table's name must not share a lake table."""
+
+from tests.harness.sluice import Sluice
+
+
+def write(sluice, schema, text):
+    folder = sluice.raw / schema / "product"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "LOAD00000001.csv").write_text(text)
+
+
+def tables(*schemas):
+    return [{"name": f"{schema}.product", "active": True, "primary_key": ["id"]} for schema in schemas]
+
+
+def test_the_second_table_is_refused():
+    with Sluice(source={"engine": "dms"}, tables=tables("a", "b")) as sluice:
+        write(sluice, "a", "id,v\n1,a\n")
+        write(sluice, "b", "id,v\n1,b\n")
+        result = sluice.run("load", ok=(3,))
+        assert "b.product" in result.stderr and "{schema}_{table}" in result.stderr
+        assert [row["v"] for row in sluice.query("select v from a.product")] == ["a"]
+        assert "loading a.product" not in result.stderr
+
+
+def test_the_one_that_is_loaded_keeps_it():
+    with Sluice(source={"engine": "dms"}, tables=tables("a", "b")) as sluice:
+        write(sluice, "b", "id,v\n1,b\n")
+        sluice.run("load")
+        write(sluice, "a", "id,v\n1,a\n")
+        result = sluice.run("load", ok=(3,))
+        assert "loading a.product" in result.stderr
+        assert [row["v"] for row in sluice.query("select v from b.product")] == ["b"]
