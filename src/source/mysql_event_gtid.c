@@ -148,10 +148,10 @@ bool mysql_parse_tagged_gtid(struct cursor *c, struct mysql_event *out) {
 
 /* --- XA names ---------------------------------------------------------------------------------------------------------- */
 
-static size_t append_hex(char *to, const uint8_t *from, size_t len) {
-    for (size_t i = 0; i < len; i++)
-        snprintf(to + 2 * i, 3, "%02x", from[i]);
-    return 2 * len;
+static char *put_hex(char *to, const uint8_t *from, size_t len) {
+    for (size_t i = 0; i < len; i++, to += 2)
+        snprintf(to, 3, "%02x", from[i]);
+    return to;
 }
 
 /* X'gtrid',X'bqual',format: as MySQL and MariaDB write it in XA START and XA COMMIT. */
@@ -162,13 +162,9 @@ static bool format_xid(struct cursor *c, uint32_t format, uint64_t gtrid_len, ui
     const uint8_t *gtrid = cursor_bytes(c, (size_t)gtrid_len), *bqual = cursor_bytes(c, (size_t)bqual_len);
     if (c->failed)
         return false;
-    size_t len = 0;
-    memcpy(out, "X'", 2);
-    len = 2 + append_hex(out + 2, gtrid, (size_t)gtrid_len);
-    memcpy(out + len, "',X'", 4);
-    len += 4;
-    len += append_hex(out + len, bqual, (size_t)bqual_len);
-    snprintf(out + len, MYSQL_XID_TEXT_BYTES - len, "',%" PRId32, (int32_t)format);
+    char *to = put_hex(stpcpy(out, "X'"), gtrid, (size_t)gtrid_len);
+    to = put_hex(stpcpy(to, "',X'"), bqual, (size_t)bqual_len);
+    snprintf(to, (size_t)(out + MYSQL_XID_TEXT_BYTES - to), "',%" PRId32, (int32_t)format);
     return true;
 }
 

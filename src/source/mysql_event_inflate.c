@@ -112,18 +112,12 @@ static bool fill(struct mysql_payload *payload, size_t want, bool *end, struct e
     return event->len == want || *end || bad_payload(payload, "it ends in the middle of an event", err);
 }
 
-bool mysql_payload_next(struct mysql_payload *payload, struct mysql_event *out, bool *more, struct error *err) {
+/* The next event's bytes into payload->event; *end when there is none. */
+static bool read_event(struct mysql_payload *payload, bool *end, struct error *err) {
     enum { SIZE_OFFSET = 9 };
-    bool end;
-    *more = false;
     start_over(&payload->event);
-    if (!fill(payload, MYSQL_EVENT_HEADER_BYTES, &end, err))
-        return false;
-    if (end) {
-        bool all = payload->used == payload->len &&
-                   (!payload->compressed || payload->produced_bytes == payload->uncompressed_bytes);
-        return all || bad_payload(payload, "it has another length than it says", err);
-    }
+    if (!fill(payload, MYSQL_EVENT_HEADER_BYTES, end, err) || *end)
+        return *end;
     struct cursor c = cursor_of(payload->event.data + SIZE_OFFSET, 4);
     uint32_t size = cursor_u32(&c);
     if (size < MYSQL_EVENT_HEADER_BYTES || size >= MYSQL_EVENT_MAX_BYTES)
@@ -131,16 +125,30 @@ bool mysql_payload_next(struct mysql_payload *payload, struct mysql_event *out, 
     /* In steps, so that a damaged length does not cost the memory that it claims. */
     for (size_t want = MYSQL_EVENT_HEADER_BYTES; want < size;) {
         want = size - want > INFLATE_STEP_BYTES ? want + INFLATE_STEP_BYTES : size;
-        if (!fill(payload, want, &end, err))
+        if (!fill(payload, want, end, err))
             return false;
+    }
+    return true;
+}
+
+bool mysql_payload_next(struct mysql_payload *payload, struct mysql_event *out, bool *more, struct error *err) {
+    bool end = false;
+    *more = false;
+    if (!read_event(payload, &end, err))
+        return false;
+    if (end) {
+        bool all = payload->used == payload->len &&
+                   (!payload->compressed || payload->produced_bytes == payload->uncompressed_bytes);
+        return all || bad_payload(payload, "it has another length than it says", err);
     }
     bool checksum = payload->decoder->checksum;
     payload->decoder->checksum = false;
-    *more = mysql_event_parse(payload->decoder, payload->event.data, payload->event.len, out, err);
+    bool ok = mysql_event_parse(payload->decoder, payload->event.data, payload->event.len, out, err);
     payload->decoder->checksum = checksum;
-    if (*more && (out->kind == MYSQL_EVENT_PAYLOAD || out->kind == MYSQL_EVENT_FORMAT)) {
-        *more = false;
+    if (!ok)
+        return error_prefix(err, "in a transaction payload event");
+    if (out->kind == MYSQL_EVENT_PAYLOAD || out->kind == MYSQL_EVENT_FORMAT)
         return bad_payload(payload, "an event in it does not belong there", err);
-    }
-    return *more || error_prefix(err, "in a transaction payload event");
+    *more = true;
+    return true;
 }

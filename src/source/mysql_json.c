@@ -296,6 +296,8 @@ static bool put_opaque(struct json_writer *w, struct cursor *c) {
     if (!read_length(c, &len))
         return false;
     struct cursor value = cursor_sub(c, len);
+    if (value.failed)
+        return false;
     switch (type) {
     case MYSQL_WIRE_NEWDECIMAL:
         return put_decimal(w, &value);

@@ -24,6 +24,7 @@
  *                          its header, low 3 bits: bytes of the length that follows, BE */
 #include "source/mysql_row_value.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,6 +169,7 @@ static bool set_timestamp(const struct row_column *column, uint32_t seconds, uns
 static bool decode_time(const struct row_column *column, const uint8_t *p, char *slot, struct value *out) {
     static const int64_t FRACTION_UNITS[] = {0, 10000, 100};
     unsigned fraction_bytes = column->fixed - 3U;
+    assert(fraction_bytes <= 3);
     int64_t packed = (int64_t)read_be(p, column->fixed) - ((int64_t)0x800000 << (8 * fraction_bytes));
     bool negative = packed < 0;
     uint64_t v = negative ? 0 - (uint64_t)packed : (uint64_t)packed;
