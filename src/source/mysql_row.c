@@ -2,7 +2,10 @@
  *
  *   null bits, one per sent column, low bit first: (n + 7) / 8 bytes | the values of those that are not NULL, in order
  *
- * INSERT: new image; DELETE: old image; UPDATE: old image, new image. See mysql_row_value.c for the values. */
+ * INSERT: new image; DELETE: old image; UPDATE: old image, new image. See mysql_row_value.c for the values.
+ *
+ * With binlog_row_image=MINIMAL an INSERT that names no column has an image of no bytes. MySQL writes one such row in an event
+ * (and refuses a statement with several), so an event without bytes is one row. */
 #include "source/mysql_row.h"
 
 #include <assert.h>
@@ -131,6 +134,13 @@ void mysql_row_plan_reorder(struct mysql_row_plan *plan, const uint16_t *to, siz
 
 static inline bool bit(const uint8_t *bits, size_t i) { return (bits[i / 8] >> (i % 8) & 1) != 0; }
 
+static size_t count_sent(const struct mysql_row_plan *plan, const uint8_t *present) {
+    size_t sent = 0;
+    for (size_t i = 0; i < plan->column_count; i++)
+        sent += bit(present, i);
+    return sent;
+}
+
 static const char *op_name(enum change_op op) {
     return op == CHANGE_INSERT ? "insert" : op == CHANGE_UPDATE ? "update" : "delete";
 }
@@ -156,8 +166,12 @@ bool mysql_rows_begin(struct mysql_rows *rows, const struct mysql_event *event, 
             "the log has only the changed parts of JSON values; SET GLOBAL binlog_row_value_options = '' and "
             "load the table again",
             err);
-    return from->table_map == NULL || from->column_count == plan->column_count ||
-           bad_rows(rows, "the event has another number of columns than its table map", err);
+    if (from->table_map == NULL)
+        return true;
+    if (from->column_count != plan->column_count)
+        return bad_rows(rows, "the event has another number of columns than its table map", err);
+    rows->bare = from->op == CHANGE_INSERT && rows->pos == rows->end && count_sent(plan, from->present_after) == 0;
+    return true;
 }
 
 static bool bad_column(const struct mysql_rows *rows, size_t i, struct error *err) {
@@ -171,10 +185,7 @@ static bool bad_column(const struct mysql_rows *rows, size_t i, struct error *er
 static bool next_image(struct mysql_rows *rows, const uint8_t *present, unsigned image, struct error *err) {
     struct mysql_row_plan *plan = rows->plan;
     struct value *values = plan->values[image], skipped;
-    size_t sent = 0, n = 0;
-    for (size_t i = 0; i < plan->column_count; i++)
-        sent += bit(present, i);
-    size_t null_bytes = (sent + 7) / 8;
+    size_t n = 0, null_bytes = (count_sent(plan, present) + 7) / 8;
     if (null_bytes > (size_t)(rows->end - rows->pos))
         return bad_rows(rows, "a row is cut off", err);
     const uint8_t *nulls = rows->pos;
@@ -198,7 +209,7 @@ static bool next_image(struct mysql_rows *rows, const uint8_t *present, unsigned
 bool mysql_rows_next(struct mysql_rows *rows, bool *more, struct error *err) {
     *more = false;
     rows->before = rows->after = NULL;
-    if (rows->pos == rows->end)
+    if (rows->pos == rows->end && !rows->bare)
         return true;
     const uint8_t *begin = rows->pos;
     struct value **values = rows->plan->values;
@@ -212,8 +223,10 @@ bool mysql_rows_next(struct mysql_rows *rows, bool *more, struct error *err) {
             return false;
         rows->after = values[1];
     }
-    if (rows->pos == begin)
-        return bad_rows(rows, "a row without any column; set binlog_row_image=FULL", err);
+    if (rows->pos == begin && !rows->bare)
+        return bad_rows(rows, "rows without any column; SET GLOBAL binlog_row_image = FULL and load the table again",
+                        err);
+    rows->bare = false;
     *more = true;
     return true;
 }

@@ -48,6 +48,7 @@ struct mysql_rows {
     struct mysql_row_plan *plan;
     const uint8_t *pos, *end;
     const uint8_t *present_before, *present_after;
+    bool bare; /* a row of no column is still to come */
 };
 
 /* Checks the event against the plan. The event's data is borrowed until the last row. */

@@ -283,13 +283,16 @@ def partials(r):
     r.run("CREATE TABLE partials (id INT PRIMARY KEY, a INT, b VARCHAR(10), c TEXT, d INT DEFAULT 7)")
     r.run("SET binlog_row_image = 'MINIMAL'")
     r.run("INSERT INTO partials (id, a) VALUES (1, 10)")
-    r.expect("I", "partials", "1", "10", *r.minimal_insert)
+    r.expect("I", "partials", "1", "10", "\\U", "\\U", "\\U")
     r.run("UPDATE partials SET b = 'x' WHERE id = 1")
     r.expect("U", "partials", "1", "\\U", "\\U", "\\U", "\\U", "\\U", "\\U", "x", "\\U", "\\U")
     r.run("UPDATE partials SET id = 2, c = NULL, d = 8 WHERE id = 1")
     r.expect("U", "partials", "1", "\\U", "\\U", "\\U", "\\U", "2", "\\U", "\\U", "\\N", "8")
     r.run("DELETE FROM partials WHERE id = 2")
     r.expect("D", "partials", "2", "\\U", "\\U", "\\U", "\\U")
+    r.run("CREATE TABLE defaults (a INT DEFAULT 5, b VARCHAR(5) DEFAULT 'x')")
+    r.run("INSERT INTO defaults () VALUES ()")
+    r.expect("I", "defaults", *r.bare_insert)
     r.run("SET binlog_row_image = 'NOBLOB'")
     r.run("INSERT INTO partials VALUES (3, 1, 'b', 'text', 2)")
     r.expect("I", "partials", "3", "1", "b", "text", "2")
@@ -395,22 +398,32 @@ def minimal(r):
     r.run("SET GLOBAL binlog_row_metadata = FULL")
 
 
-COMMON = [numbers, decimals, temporals, texts, binaries, enums, geometries, partials, transactions, minimal]
+def generated(r):
+    r.run("CREATE TABLE made (id INT PRIMARY KEY, a INT, v INT GENERATED ALWAYS AS (a + 1) VIRTUAL,"
+          " s VARCHAR(10) GENERATED ALWAYS AS (CONCAT('s', a)) STORED, b INT)")
+    r.change("made", "INSERT INTO made (id, a, b) VALUES (1, 2, 3), (2, NULL, 4)")
+    r.change("made", "UPDATE made SET a = a + 1, b = 9")
+    r.change("made", "DELETE FROM made WHERE id = 1")
+
+
+COMMON = [numbers, decimals, temporals, texts, binaries, enums, geometries, partials, generated, transactions, minimal]
+# What a server writes for an INSERT that names no column, with MINIMAL images.
+BARE, WITH_DEFAULTS = ["\\U", "\\U"], ["5", "x"]
 RECORDINGS = {
-    "mariadb-10.11": (MariaDB, {}, [*COMMON, maria_only, maria_compressed], ["\\U", "\\U", "\\U"]),
-    "mysql-8.0": (MySQL80, {}, [*COMMON, documents], ["\\U", "\\U", "\\U"]),
-    "mysql-9.7": (MySQL97, {}, [*COMMON, documents, mysql_compressed, vectors], ["\\U", "\\U", "\\U"]),
+    "mariadb-10.11": (MariaDB, [*COMMON, maria_only, maria_compressed], WITH_DEFAULTS),
+    "mysql-8.0": (MySQL80, [*COMMON, documents], BARE),
+    "mysql-9.7": (MySQL97, [*COMMON, documents, mysql_compressed, vectors], BARE),
 }
 
 
 def main():
-    for name, (server_class, options, parts, minimal_insert) in RECORDINGS.items():
+    for name, (server_class, parts, bare_insert) in RECORDINGS.items():
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
-        with server_class(**options) as server:
+        with server_class() as server:
             for part in parts:
                 recorder = Recorder(server, f"{name}-{part.__name__.replace('_', '-')}")
-                recorder.minimal_insert = minimal_insert
+                recorder.bare_insert = bare_insert
                 part(recorder)
                 recorder.write()
                 server.sql("DROP DATABASE shop")
