@@ -16,6 +16,8 @@
 
 enum { SEQ_RECORD_BITS = 40 }; /* _seq = unit << 40 | record */
 
+enum { UNIT_ROWS_GUESS = 1000000 }; /* rather too many: a join then keeps the other side in memory */
+
 enum { VALUE_SHOWN_BYTES = 64 }; /* how much of a value an error shows */
 
 /* --- the registry of scans ---------------------------------------------------------------------------------------- */
@@ -140,6 +142,7 @@ static void scan_bind(duckdb_bind_info info) {
     for (size_t i = 0; i < scan->column_count; i++)
         add_column(info, scan->columns[i].name, logical_type(scan->columns[i].type));
     add_column(info, "_unchanged", duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR));
+    duckdb_bind_set_cardinality(info, scan->unit_count * UNIT_ROWS_GUESS, false);
     struct scan_bind *bind = mem_zalloc(sizeof *bind);
     *bind = (struct scan_bind){connection, scan};
     duckdb_bind_set_bind_data(info, bind, mem_free);

@@ -4,7 +4,7 @@
  * Errors of the engine are turned into an error_kind in one place (engine_set_error in duckdb.c): out of memory and full
  * disks are OUTSIDE, I/O RETRY, conversion and damaged files DATA, SQL that does not parse or bind CONFIG (it is the
  * user's; sluice's own is tested), an interrupt CANCELLED, everything else INTERNAL. A stop that was asked for
- * (base/cancel.h) interrupts every statement under way. */
+ * (base/cancel.h) interrupts every statement under way. Out of memory has the code ENOMEM. */
 #ifndef SLUICE_ENGINE_ENGINE_H
 #define SLUICE_ENGINE_ENGINE_H
 
@@ -22,8 +22,9 @@ struct engine_connection;
 struct engine_result;
 
 struct engine_options {
-    uint64_t memory_limit_bytes; /* 0: a quarter of the machine */
-    unsigned threads;            /* 0: all cores */
+    uint64_t
+        memory_limit_bytes; /* of the process, more or less: less goes to the buffers; 0: a quarter of the machine */
+    unsigned threads;       /* 0: all cores; fewer when the limit is below 128 MB a thread */
     const char
         *temp_folder; /* where larger work spills, in a folder of its own that engine_close removes; NULL: none */
 };

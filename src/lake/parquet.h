@@ -137,7 +137,8 @@ struct parquet_write {
     uint64_t number;
     const char *commit;
 };
-/* Writes the rows into the stage, durable, and gives their files as they will be published, in the arena. */
+/* Writes the rows into the stage, durable, and gives their files as they will be published, in the arena. What else is in
+ * the stage then goes with it. */
 bool parquet_write_rows(struct parquet_table *table, struct engine_connection *connection, struct arena *arena,
                         const struct parquet_write *write, struct parquet_file **files, size_t *count,
                         struct error *err);

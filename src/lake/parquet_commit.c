@@ -162,6 +162,18 @@ static bool publish(const struct parquet_table *table, const struct parquet_vers
 
 /* --- step 4: what nobody needs any more, once `version` is published */
 
+/* The engine may have made folders and no file in them: removing what is not there removes the empty folders. */
+static bool remove_empty_folders(struct store *store, struct arena *arena, const char *folder, struct error *err) {
+    struct store_list list;
+    if (!store_list(store, arena, folder, false, &list, err))
+        return false;
+    for (size_t i = 0; i < list.count; i++)
+        if (list.entries[i].is_folder &&
+            !store_remove(store, arena_printf(arena, "%snothing", list.entries[i].name), err))
+            return false;
+    return store_remove(store, arena_printf(arena, "%snothing", folder), err);
+}
+
 /* Removes a stage with what is in it. */
 static bool remove_stage(struct store *store, struct arena *arena, const char *folder, struct error *err) {
     struct store_list list;
@@ -170,8 +182,7 @@ static bool remove_stage(struct store *store, struct arena *arena, const char *f
     for (size_t i = 0; i < list.count; i++)
         if (!store_remove(store, list.entries[i].name, err) || !fault_point("lake.cleaned", err))
             return false;
-    /* The engine may have made a folder and no file in it: removing what is not there removes the empty folders. */
-    return store_remove(store, arena_printf(arena, "%srows/nothing", folder), err);
+    return remove_empty_folders(store, arena, folder, err);
 }
 
 static bool clean_versions(const struct parquet_table *table, struct arena *arena, uint64_t version,

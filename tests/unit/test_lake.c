@@ -633,6 +633,57 @@ static void test_another_partition_key_rewrites_the_table(void **state) {
     expect_clean(f);
 }
 
+static void test_large_files_are_cut(void **state) {
+    struct fixture *f = *state;
+    struct lake_result result;
+    f->lake.target_file_size_bytes = 1 << 20;
+    struct lake_load load = partitioned_load();
+    load.columns = (struct column[]){COLUMN("id", TYPE_INT64), COLUMN("p", TYPE_STRING), COLUMN("v", TYPE_STRING)};
+    load.column_count = 3;
+    load.full_load_sql = "SELECT 'I' AS \"Op\", range AS id, CASE WHEN range < 10 THEN 'few' ELSE 'many' END AS p, "
+                         "md5(range::VARCHAR) AS v FROM range(300000)";
+    must(f, try_load(f, load, NULL, &result));
+    assert_true(result.files_written >= 3); /* one of few, the others of many */
+    expect_folders(f, "p, count(*), count(DISTINCT id)", "GROUP BY p ORDER BY p", "few|10|10\nmany|299990|299990\n");
+    expect_clean(f);
+    load.partition_count = 0;
+    must(f, try_load(f, load, NULL, &result));
+    assert_true(result.files_written >= 2);
+    expect_scan(f, "count(*), count(DISTINCT id)", "", "300000|300000\n");
+    expect_clean(f);
+}
+
+/* More partitions than buffers: 60 columns in 300 partitions would be some 600 MB in one pass. */
+static void test_many_partitions_with_little_memory(void **state) {
+    enum { WIDE = 60 };
+    struct fixture *f = *state;
+    engine_disconnect(f->connection);
+    engine_close(f->engine);
+    struct engine_options options = {.memory_limit_bytes = 96 << 20, .threads = 1};
+    must(f, engine_open(&options, &f->engine, &f->err));
+    must(f, engine_connect(f->engine, &f->connection, &f->err));
+    f->lake.engine = f->engine;
+    struct column columns[WIDE + 2] = {orders[0], orders[1]};
+    char names[WIDE][8];
+    struct buf sql;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    buf_append_text(&sql, "SELECT 'I' AS \"Op\", range AS id, 'p' || (range % 300) AS p");
+    for (int i = 0; i < WIDE; i++) {
+        snprintf(names[i], sizeof names[i], "v%d", i);
+        columns[i + 2] = (struct column){.name = names[i], .type = {TYPE_STRING}};
+        buf_printf(&sql, ", 'v' || (range + %d) AS v%d", i, i);
+    }
+    buf_append_text(&sql, " FROM range(400)");
+    struct lake_load load = partitioned_load();
+    load.columns = columns;
+    load.column_count = COUNT(columns);
+    load.full_load_sql = sql.data;
+    must(f, try_load(f, load, NULL, NULL));
+    expect_scan(f, "count(*), count(DISTINCT id), count(DISTINCT p), sum(length(v59))", "", "400|400|300|1559\n");
+    expect_clean(f);
+    buf_deinit(&sql);
+}
+
 /* --- columns */
 
 static void test_columns_come_and_stay(void **state) {
@@ -945,6 +996,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_filter_on_the_partition_skips_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_partition_columns_in_a_location_with_equals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_partition_key_rewrites_the_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_files_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_partitions_with_little_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_columns_come_and_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_new_column_has_its_initial_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_columns_are_renamed_by_id_and_widened, setup, teardown),
