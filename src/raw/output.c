@@ -15,6 +15,7 @@ struct raw_output {
     uint64_t drained_bytes; /* in the writer */
     struct buf buffer;
     bool published;
+    bool spooled; /* what has to be encoded is complete in the spool */
     bool broken; /* a write failed: what the writer holds is not known any more */
 };
 
@@ -40,6 +41,9 @@ void raw_output_free(struct raw_output *output) {
     if (output == NULL)
         return;
     store_writer_close(output->writer);
+    struct error ignored;
+    if (output->spooled && !output->published)
+        store_remove(output->settings->spool, output->object, &ignored);
     buf_deinit(&output->buffer);
     mem_free(output->object);
     mem_free(output->folder);
@@ -83,7 +87,7 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
         return true;
     if (output->broken)
         return error_set(err, ERROR_RETRY, "raw file %s%s was not written whole; start again", output->folder, name);
-    if (!drain_all(output, err))
+    if (!output->spooled && !drain_all(output, err))
         return error_prefix(err, "writing raw file %s%s", output->folder, name);
     const struct raw_output_settings *settings = output->settings;
     char *to = mem_printf("%s%s", output->folder, name);
@@ -91,13 +95,15 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
     if (settings->encode == NULL) {
         ok = store_writer_publish(output->writer, to, true, err);
     } else {
-        ok = store_writer_publish(output->writer, output->object, false, err) &&
-             settings->encode(settings->encode_context, output->table, settings->spool, output->object, settings->raw, to,
-                              err);
-        struct error ignored;
-        store_remove(settings->spool, output->object, &ignored);
+        /* Encoding may be tried again; the spool's object is complete once. */
+        output->spooled = output->spooled || store_writer_publish(output->writer, output->object, false, err);
+        ok = output->spooled && settings->encode(settings->encode_context, output->table, settings->spool, output->object,
+                                                 settings->raw, to, err);
     }
     if (ok) {
+        struct error ignored;
+        if (output->spooled)
+            store_remove(settings->spool, output->object, &ignored);
         output->published = true;
         store_writer_close(output->writer);
         output->writer = NULL;

@@ -96,6 +96,7 @@ void capture_close(struct capture *capture) {
         capture_table_free(all[i]->user);
     source_tables_free(capture->tables);
     source_close(capture->source);
+    json_decref(capture->counted);
     state_close(capture->state);
     raw_parquet_free(capture->parquet);
     store_close(capture->spool);
@@ -232,6 +233,15 @@ static bool capture_connected(struct capture *capture, char **target, struct err
     return reached || (capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err));
 }
 
+/* What it counted is kept. */
+static void close_source(struct capture *capture) {
+    json_t *counted = capture_counters(capture);
+    json_decref(capture->counted);
+    capture->counted = counted;
+    source_close(capture->source);
+    capture->source = NULL;
+}
+
 /* Connects again and again: a source that goes away is waited for. One-shot runs give up sooner. */
 static bool capture_loop(struct capture *capture, struct error *err) {
     struct backoff backoff = {0};
@@ -251,11 +261,15 @@ static bool capture_loop(struct capture *capture, struct error *err) {
             break;
         if (!backoff_wait(&backoff, err))
             break;
-        source_close(capture->source);
-        capture->source = NULL;
+        close_source(capture);
     }
     mem_free(target);
     return ok || cancel_requested();
+}
+
+/* A stop interrupts what still has to be encoded (Parquet): then the next start reads it again. */
+static bool commit_at_end(struct capture *capture, struct error *err) {
+    return capture_commit(capture, err) || err->kind == ERROR_CANCELLED;
 }
 
 bool capture_run(const struct config *config, const struct capture_options *options, struct error *err) {
@@ -271,7 +285,7 @@ bool capture_run(const struct config *config, const struct capture_options *opti
         /* Also after an error: what was read whole is kept, the log may not have it any more next time. */
         struct error ignored;
         if (capture.position_moved && capture.position != NULL)
-            ok = capture_commit(&capture, ok ? err : &ignored) && ok;
+            ok = commit_at_end(&capture, ok ? err : &ignored) && ok;
         capture_commit_state(&capture, ok ? "stopped" : "failed", ok ? NULL : err->message, &ignored);
     }
     capture_close(&capture);

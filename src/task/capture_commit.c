@@ -125,6 +125,19 @@ static void replace_text(char **owned, const char *text) {
     *owned = copy;
 }
 
+json_t *capture_counters(const struct capture *capture) {
+    json_t *sum = capture->counted != NULL ? json_deep_copy(capture->counted) : json_object();
+    json_t *now = capture->source != NULL ? source_counters(capture->source) : NULL;
+    const char *name;
+    json_t *count;
+    json_object_foreach(now, name, count) {
+        json_int_t before = json_integer_value(json_object_get(sum, name));
+        json_object_set_new(sum, name, json_integer(before + json_integer_value(count)));
+    }
+    json_decref(now);
+    return sum;
+}
+
 /* The task row of the next commit; `now` must outlive it. */
 static struct checkpoint_task next_task_row(struct capture *capture, char now[CLOCK_TEXT_BYTES]) {
     const char *restart = capture_prepared_oldest_position(capture);
@@ -135,7 +148,7 @@ static struct checkpoint_task next_task_row(struct capture *capture, char now[CL
     row.source_time = capture->source_time;
     row.updated = now;
     row.commits++;
-    row.warnings = capture->source != NULL ? source_counters(capture->source) : NULL;
+    row.warnings = capture_counters(capture);
     return row;
 }
 
@@ -209,7 +222,7 @@ bool capture_commit_state(struct capture *capture, const char *state, const char
     capture->row.last_error = last_error;
     struct checkpoint_task row = capture->row;
     row.updated = now;
-    row.warnings = capture->source != NULL ? source_counters(capture->source) : NULL;
+    row.warnings = capture_counters(capture);
     struct checkpoint_batch *batch = checkpoint_batch_new();
     checkpoint_batch_add_task(batch, capture->config->task, &row);
     bool ok = checkpoint_batch_commit(batch, capture->state, err);

@@ -101,6 +101,7 @@ bool capture_recover(struct capture *capture, struct error *err) {
     capture->row.source_time = capture->committed.source_time;
     capture->row.state = "starting";
     capture->row.last_error = capture->row.updated = NULL;
+    capture->counted = json_deep_copy(capture->row.warnings);
     capture->row.warnings = NULL;
     for (size_t i = 0; i < count; i++) {
         if (!recover_table(capture, &rows[i], err))

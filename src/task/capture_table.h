@@ -76,6 +76,8 @@ struct capture {
 
     struct source_tables *tables;
 
+    json_t *counted; /* counters of earlier runs and connections; NULL: none */
+
     struct checkpoint_task row; /* as committed; its strings are those of `committed` */
     struct {
         char *position, *restart_position, *source_time;
@@ -139,6 +141,8 @@ bool capture_abandon_transaction(struct capture *capture, struct error *err);
 void capture_transaction_deinit(struct capture *capture);
 
 /* --- capture_commit.c */
+/* The source's counters since the beginning of the task, earlier runs and connections included; new reference. */
+json_t *capture_counters(const struct capture *capture);
 /* Publishes the batch's files and commits the state. Only between transactions. */
 bool capture_commit(struct capture *capture, struct error *err);
 /* The table's versions that the state does not have yet. */
