@@ -35,6 +35,7 @@ def sluice_for(server, workload):
 
 
 def finish(workload, sluice):
+    workload.settle()
     sluice.run("capture", "--until-current")
     sluice.run("load")
     workload.assert_lake_is_source(sluice)

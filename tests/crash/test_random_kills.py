@@ -32,6 +32,7 @@ def test_killed_at_random_moments(kind):
                 writer = workload.start(30, seed=SEED + round_number, bulk=round_number % 4 == 3, bulk_rows=10_000)
                 run_a_round(sluice, rng)
                 writer.join()
+            workload.settle()
             sluice.run("capture", "--until-current")
             sluice.run("load")
             workload.assert_lake_is_source(sluice)

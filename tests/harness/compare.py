@@ -7,6 +7,7 @@ files). Values meet as canonical text that depends on the source's column type, 
 `1.5` of a double, and a JSON document is its content and not its blanks.
 """
 
+import codecs
 import datetime
 import json
 import re
@@ -63,8 +64,8 @@ def _float(value):
 
 
 def _bytes_of_duckdb_text(text):
-    """DuckDB writes a BLOB as text with \\xAB for what is not printable ASCII."""
-    return re.sub(r"\\x([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), text).encode("latin-1", "replace")
+    """DuckDB writes a BLOB as text with \\xAB for what is not printable ASCII, a backslash included."""
+    return codecs.escape_decode(text.encode())[0]
 
 
 def _binary(value):
@@ -169,7 +170,9 @@ def parquet_rows(folder, columns):
     with duckdb.connect() as connection:
         # Partition values are text in the path: no guessing of their types.
         relation = connection.read_parquet(files, hive_partitioning=any("=" in f for f in files), union_by_name=True)
-        relation = relation.select(", ".join(_quoted(n) for n, _ in columns))
+        # An instant as UTC, whatever the machine's zone is.
+        instants = {n for n, t in zip(relation.columns, relation.types) if str(t) == "TIMESTAMP WITH TIME ZONE"}
+        relation = relation.select(", ".join(f"make_timestamp(epoch_us({_quoted(n)}))" if n in instants else _quoted(n) for n, _ in columns))
         return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in relation.fetchall()]
 
 

@@ -33,9 +33,13 @@ CREATED_TABLES = 3
 
 
 class Workload:
-    def __init__(self, server, database, seed=1, keys=300, only=None, key_changes=True):
-        self.server, self.database, self.seed, self.keys, self.key_changes = server, database, seed, keys, key_changes
-        self.mariadb = server.engine == "mariadb"
+    def __init__(self, server, database, seed=1, keys=300, only=None):
+        self.server, self.database, self.seed, self.keys = server, database, seed, keys
+        # With binlog_row_image = MINIMAL the log does not tell what a row under a new key holds; and MariaDB logs REPLACE as
+        # an update of the named columns, although the others get their defaults.
+        minimal = server.variables.get("binlog_row_image") == "MINIMAL"
+        self.key_changes = not minimal
+        self.replaces_whole_rows = minimal and server.engine == "mariadb"
         self.tables = {t.name: t for t in tables(server.engine) if only is None or t.name in only}
         self.markers = self.batches = self.created = self.added_columns = 0
         self.evolving = Evolution.start()  # its columns, as the writers that come one after another leave them
@@ -70,6 +74,12 @@ class Workload:
         thread = WriterThread(self, transactions, self.seed + 1 if seed is None else seed, options)
         thread.start()
         return thread
+
+    def settle(self):
+        """A row for every column: one that was added comes to the lake with the first row that has it."""
+        with self.connect() as connection:
+            writer = Writer(self, connection, random.Random(0))
+            writer.execute(f"replace into evolving set {writer.assignments({'id': -1, **{n: kind[2](writer.rng) for n, kind in self.evolving.items()}})}")
 
     def lake_tables(self):
         """The `tables:` section of sluice.yaml."""
@@ -118,9 +128,16 @@ class Workload:
 
 
 def lake_view(rows, columns):
-    """What the lake holds, by design, for these rows of the source: NULL for a date that does not exist."""
-    dates = [i for i, (_, t) in enumerate(columns) if t in ("date", "datetime", "timestamp")]
-    return [tuple(None if i in dates and value is not None and not v.is_date(value[:10]) else value for i, value in enumerate(row)) for row in rows]
+    """What the lake holds, by design, for these rows of the source: NULL for a date that does not exist, a shape without its SRID."""
+    dates = {i for i, (_, t) in enumerate(columns) if t in ("date", "datetime", "timestamp")}
+    shapes = {i for i, (_, t) in enumerate(columns) if t in ("geometry", "point")}
+
+    def view(i, value):
+        if value is None or (i in dates and not v.is_date(value[:10])):
+            return None
+        return value[8:] if i in shapes else value
+
+    return [tuple(view(i, value) for i, value in enumerate(row)) for row in rows] if dates or shapes else rows
 
 
 def raw_markers(folder):
@@ -148,8 +165,9 @@ class WriterThread(threading.Thread):
 
     def run(self):
         try:
-            with self.workload.connect() as connection:
-                Writer(self.workload, connection, random.Random(self.seed), **self.options).run(self.transactions, self.ended)
+            writer = Writer(self.workload, self.workload.connect(), random.Random(self.seed), **self.options)
+            writer.run(self.transactions, self.ended)
+            writer.connection.close()
         except BaseException as problem:  # noqa: BLE001 - join() raises it
             self.problem = problem
 
@@ -171,14 +189,15 @@ class Writer:
     bulk         how many transactions of 50,000 rows are spread over the run
     before_ddl   called before each change of a table's definition
     pause        called between transactions
-    may_pend     tells whether XA transactions may stay prepared over other transactions
+    loaded       tells whether the full load is behind: then XA transactions may stay prepared for a while, and rows without a
+                 key change, which the lake shows as inserted
     """
 
     def __init__(self, workload, connection, rng, calm=False, bulk=0, bulk_rows=50_000, before_ddl=lambda: None, pause=lambda: None,
-                 may_pend=lambda: False):
+                 loaded=lambda: False):
         self.workload, self.connection, self.rng = workload, connection, rng
         self.calm, self.bulk, self.bulk_rows = calm, bulk, bulk_rows
-        self.before_ddl, self.pause, self.may_pend = before_ddl, pause, may_pend
+        self.before_ddl, self.pause, self.loaded = before_ddl, pause, loaded
         self.chosen = [t for t in workload.tables.values() for _ in range(t.weight) if not t.alone]
         self.alone = [t for t in workload.tables.values() if t.alone]
         self.evolution = Evolution(self, workload.evolving)
@@ -193,7 +212,7 @@ class Writer:
             return cursor.rowcount
 
     def literal(self, value):
-        return str(value) if isinstance(value, v.Sql) else self.connection.literal(value)
+        return str(value) if isinstance(value, v.Sql) else self.connection.escape(value, self.connection.encoders)
 
     def number(self):
         # A few hot rows, and all the others.
@@ -221,7 +240,7 @@ class Writer:
             return
         if not table.key:
             self.execute(f"insert into `{table.name}` ({names}) values {tuples}")
-        elif self.rng.random() < 0.5:
+        elif self.rng.random() < 0.5 and not (self.workload.replaces_whole_rows and len(columns) < len(table.made)):
             self.execute(f"replace into `{table.name}` ({names}) values {tuples}")
         elif columns:
             updated = ", ".join(f"`{c.name}` = values(`{c.name}`)" for c in columns)
@@ -249,7 +268,7 @@ class Writer:
         table = table or self.rng.choice(self.chosen)
         if not table.key:
             self.insert(table)
-            if table.compared_with and self.rng.random() < 0.5:
+            if table.compared_with and self.loaded() and self.rng.random() < 0.5:
                 self.execute(f"update `{table.name}` set n = 1 where n < 0 limit 3")
                 self.execute(f"delete from `{table.name}` where n = 1 limit 2")
             return
@@ -329,7 +348,7 @@ class Writer:
         """Prepares an XA transaction on another connection; a later call ends it."""
         if self.pending:
             self.end_pending()
-        elif self.may_pend():
+        elif self.loaded():
             mine = self.connection
             self.connection = self.workload.connect()
             try:
