@@ -135,19 +135,40 @@ static bool is_chosen(const struct load_options *options, const struct controlle
            (options->table == NULL || strcmp(options->table, row->table) == 0);
 }
 
+/* An active table and its lake folder. */
+struct folder_owner {
+    const char *folder;
+    const struct controller_row *row;
+};
+
+/* By folder; of one folder, the table that was loaded, or is listed, first. */
+static int compare_owner(const void *a, const void *b) {
+    const struct folder_owner *left = a, *right = b;
+    int order = strcmp(left->folder, right->folder);
+    if (order == 0)
+        order = (left->row->last_run_id == NULL) - (right->row->last_run_id == NULL);
+    return order != 0 ? order : (left->row > right->row) - (left->row < right->row);
+}
+
 /* Two tables whose lake tables would be one folder (lake.table_name without {schema}) would replace each other's rows: the
- * one that is there first keeps it. Returns the other's row that stands in the way of rows[at], or NULL. */
-static const struct controller_row *find_twin(const struct config *config, struct arena *arena,
-                                              const struct controller_row *rows, size_t count, size_t at) {
-    const char *folder = config_table_folder(config, arena, rows[at].schema, rows[at].table);
-    for (size_t i = 0; i < count && rows[at].active; i++) {
-        bool is_first =
-            (rows[i].last_run_id != NULL) != (rows[at].last_run_id != NULL) ? rows[i].last_run_id != NULL : i < at;
-        if (i != at && rows[i].active && is_first &&
-            strcmp(config_table_folder(config, arena, rows[i].schema, rows[i].table), folder) == 0)
-            return &rows[i];
+ * one that is there first keeps it. twins[i] is the row that stands in the way of rows[i], or NULL; in the arena. */
+static const struct controller_row **find_twins(const struct config *config, struct arena *arena,
+                                                const struct controller_row *rows, size_t count) {
+    const struct controller_row **twins = arena_alloc(arena, (count + 1) * sizeof *twins);
+    struct folder_owner *owners = arena_alloc(arena, (count + 1) * sizeof *owners);
+    size_t owner_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].active)
+            owners[owner_count++] =
+                (struct folder_owner){config_table_folder(config, arena, rows[i].schema, rows[i].table), &rows[i]};
+    qsort(owners, owner_count, sizeof *owners, compare_owner);
+    for (size_t i = 1, first = 0; i < owner_count; i++) {
+        if (strcmp(owners[i].folder, owners[first].folder) == 0)
+            twins[owners[i].row - rows] = owners[first].row;
+        else
+            first = i;
     }
-    return NULL;
+    return twins;
 }
 
 static void refuse_twin(struct load_job *job, const struct controller_row *twin) {
@@ -166,14 +187,14 @@ static bool list_jobs(struct load_pass *pass, struct arena *arena, const struct 
         return false;
     list->jobs = mem_zalloc((count + 1) * sizeof *list->jobs);
     list->due = mem_zalloc((count + 1) * sizeof *list->due);
+    const struct controller_row **twins = find_twins(pass->config, arena, rows, count);
     for (size_t i = 0; i < count; i++) {
         if (!is_chosen(options, &rows[i]))
             continue;
         struct load_job *job = &list->jobs[list->count++];
         *job = (struct load_job){.path = rows[i].path, .schema = rows[i].schema, .table = rows[i].table};
-        const struct controller_row *twin = find_twin(pass->config, arena, rows, count, i);
-        if (twin != NULL)
-            refuse_twin(job, twin);
+        if (twins[i] != NULL)
+            refuse_twin(job, twins[i]);
     }
     controller_rows_deinit(rows, count);
     if (list->count > 0 || (options->schema == NULL && options->table == NULL))

@@ -32,8 +32,8 @@ struct load_job {
     uint64_t size_bytes; /* of the raw files to read */
     enum load_outcome outcome;
     int64_t rows, files;
-    bool failed_to_look;
-    struct error error; /* of load_table_look */
+    bool failed_to_look; /* the job is due, and fails with `error` */
+    struct error error;
 };
 
 /* --- load_table.c */
