@@ -126,13 +126,19 @@ bool parquet_is_overtaken(const struct parquet_table *table, uint64_t number) {
 
 /* --- step 3: publishing; every step may be repeated */
 
+/* Whoever opens the table meanwhile publishes too. The one that is second with a file may find it gone in the middle of its
+ * move; at the next try the move was done before. */
+static bool publish_file(struct store *store, const char *from, const char *to, struct error *err) {
+    return store_move(store, from, to, NULL) || store_move(store, from, to, err);
+}
+
 static bool publish_added(const struct parquet_table *table, const struct parquet_version *version, struct error *err) {
     char *stage = parquet_stage_folder(table, version->number, version->commit);
     bool ok = true;
     for (size_t i = 0; i < version->added_count && ok; i++) {
         char *from = mem_printf("%s%s", stage, last_part(version->added[i]));
         char *to = mem_printf("%s%s", table->base.folder, version->added[i]);
-        ok = store_move(table->base.lake->store, from, to, err) && fault_point("lake.publish_moved", err);
+        ok = publish_file(table->base.lake->store, from, to, err) && fault_point("lake.publish_moved", err);
         mem_free(from);
         mem_free(to);
     }

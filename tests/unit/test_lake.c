@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -405,6 +406,71 @@ static void test_a_file_in_range_without_the_key_stays(void **state) {
     expect_clean(f);
 }
 
+/* Of each type: four keys in a file; one that is there, one between them, one above and one below are changed. */
+static void test_keys_of_every_type_are_found(void **state) {
+    static const struct {
+        struct type type;
+        const char *there[4], *below, *between, *above; /* SQL, in order */
+    } cases[] = {
+        {{TYPE_INT32}, {"'-5'", "'0'", "'7'", "'9'"}, "'-6'", "'1'", "'10'"},
+        {{TYPE_INT64}, {"'-5'", "'0'", "'7'", "'9223372036854775806'"}, "'-6'", "'1'", "'9223372036854775807'"},
+        {{TYPE_DECIMAL, 38, 2}, {"'-1.10'", "'0.01'", "'2'", "'10.5'"}, "'-1.11'", "'0.02'", "'10.51'"},
+        {{TYPE_BOOLEAN}, {"'false'", "'false'", "'true'", "'true'"}, "NULL", "NULL", "NULL"},
+        {{TYPE_FLOAT32}, {"'-inf'", "'0.1'", "'0.2'", "'inf'"}, "'0'", "'0.15'", "'nan'"},
+        {{TYPE_FLOAT64}, {"'-0.1'", "'0.1'", "'0.2'", "'nan'"}, "'-1'", "'0.15'", "'inf'"},
+        {{TYPE_DATE}, {"'0001-01-01'", "'2026-11-01'", "'2026-11-30'", "'9999-12-31'"}, "NULL", "'2026-11-02'", "NULL"},
+        {{TYPE_TIME, 0, 6},
+         {"'00:00:01'", "'10:00:00'", "'10:00:00.5'", "'24:00:00'"},
+         "'00:00:00'",
+         "'10:00:00.1'",
+         "NULL"},
+        {{TYPE_TIMESTAMP, 0, 6},
+         {"'2026-11-01 00:00:00'", "'2026-11-01 00:00:00.000001'", "'2026-11-02'", "'2026-11-03'"},
+         "'2026-10-31'",
+         "'2026-11-01 00:00:00.000002'",
+         "'2026-11-03 00:00:00.000001'"},
+        {{TYPE_TIMESTAMPTZ, 0, 6},
+         {"'2026-11-01 00:00:00+00'", "'2026-11-01 00:00:01+00'", "'2026-11-02 00:00:00+00'",
+          "'2026-11-03 00:00:00+00'"},
+         "'2026-11-01 00:00:00+01'",
+         "'2026-11-01 00:00:02+00'",
+         "'2026-11-04 00:00:00+00'"},
+        {{TYPE_STRING}, {"''", "'A'", "'a'", "repeat('z', 600)"}, "NULL", "'\xc3\xa9'", "repeat('z', 601)"},
+        {{TYPE_STRING}, {"repeat('\xc3\xa9', 300)", "'y'", "'z'", "'\xc3\xa9'"}, "''", "'b'", "chr(1114111)"},
+        {{TYPE_BINARY}, {"''", "'\\x00'", "'\\x80'", "'\\xFF\\xFF'"}, "NULL", "'\\x7F'", "'\\xFF\\xFF\\x00'"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char type[TYPE_TEXT_BYTES];
+        type_format_sql(cases[i].type, type);
+        struct column columns[] = {{.name = "id", .type = cases[i].type}, COLUMN("name", TYPE_STRING)};
+        struct lake_load load = keyed_load();
+        load.columns = columns;
+        char *sql = mem_printf(
+            "SELECT DISTINCT 'I' AS \"Op\", CAST(id AS %s) AS id, 'old' AS name FROM (VALUES (%s), (%s), (%s), "
+            "(%s)) AS t(id)",
+            type, cases[i].there[0], cases[i].there[1], cases[i].there[2], cases[i].there[3]);
+        load.full_load_sql = sql;
+        must(f, try_load(f, load, NULL, NULL));
+        load.full_load_sql = NULL;
+        bool two = cases[i].type.kind == TYPE_BOOLEAN; /* there are no four of them */
+        const char *const each[] = {cases[i].there[0], cases[i].there[2], cases[i].there[3]};
+        for (size_t j = 0; j < COUNT(each); j++) {
+            char *changes = mem_printf(
+                "SELECT DISTINCT 'U' AS _op, CAST(id AS %s) AS id, 'new%zu' AS name FROM (VALUES (%s), (%s), "
+                "(%s), (%s)) AS t(id) WHERE id IS NOT NULL",
+                type, j, each[j], cases[i].below, cases[i].between, cases[i].above);
+            must(f, try_load(f, load, changes, NULL));
+            mem_free(changes);
+        }
+        expect_scan(f, "count(*) - count(DISTINCT id)", "", "0\n"); /* a key that was not found would be there twice */
+        char *olds = mem_printf("%d\n", two ? 0 : 1);
+        expect_scan(f, "count(*) FILTER (name = 'old')", "", olds);
+        mem_free(olds);
+        mem_free(sql);
+    }
+}
+
 /* --- without a key */
 
 static void test_without_key_rows_are_appended_in_order(void **state) {
@@ -684,6 +750,30 @@ static void test_many_partitions_with_little_memory(void **state) {
     buf_deinit(&sql);
 }
 
+static void test_a_partition_column_in_the_key(void **state) {
+    static const struct column columns[] = {COLUMN("id", TYPE_INT64), COLUMN("d", TYPE_DATE), COLUMN("v", TYPE_INT32)};
+    static const char *const key[] = {"id", "d"}, *const partition[] = {"d"};
+    struct fixture *f = *state;
+    struct lake_load load = {.columns = columns,
+                             .column_count = 3,
+                             .key = key,
+                             .key_count = 2,
+                             .partition = partition,
+                             .partition_count = 1};
+    struct lake_result result;
+    load.full_load_sql =
+        "SELECT 'I' AS \"Op\", i AS id, DATE '2026-11-01' + j::INT AS d, 0 AS v FROM range(3) a(i), range(4) b(j)";
+    must(f, try_load(f, load, NULL, NULL));
+    load.full_load_sql = NULL;
+    must(f, try_load(f, load,
+                     "SELECT 'U' AS _op, 1::BIGINT AS id, unnest([DATE '2026-11-02', DATE '2026-11-09']) AS d, 5 AS v",
+                     &result));
+    assert_int_equal(result.files_removed, 1);
+    expect_scan(f, "d, string_agg(v, ' ' ORDER BY id)", "GROUP BY d ORDER BY d",
+                "2026-11-01|0 0 0\n2026-11-02|0 5 0\n2026-11-03|0 0 0\n2026-11-04|0 0 0\n2026-11-09|5\n");
+    expect_clean(f);
+}
+
 /* --- columns */
 
 static void test_columns_come_and_stay(void **state) {
@@ -902,6 +992,53 @@ static void test_a_version_of_a_newer_sluice_is_refused(void **state) {
     assert_int_equal(f->err.kind, ERROR_DATA);
 }
 
+struct loader {
+    struct fixture *f;
+    const char *name;
+    int conflicts;
+};
+
+enum { LOADS_EACH = 6 };
+
+/* Appends rows, and starts again from the new version when the other one was first. */
+static void *append_rows(void *context) {
+    struct loader *loader = context;
+    struct fixture mine = *loader->f;
+    assert_true(engine_connect(mine.engine, &mine.connection, &mine.err));
+    for (int i = 0; i < LOADS_EACH;) {
+        struct lake_load load = {.columns = product, .column_count = COUNT(product)};
+        char *changes =
+            mem_printf("SELECT 'I' AS _op, %d::BIGINT AS id, '%s' AS name, 0::BIGINT AS _seq", i, loader->name);
+        bool ok = try_load(&mine, load, changes, NULL);
+        mem_free(changes);
+        if (!ok && mine.err.kind != ERROR_CONFLICT)
+            return mem_strdup(mine.err.message);
+        loader->conflicts += !ok;
+        i += ok;
+    }
+    engine_disconnect(mine.connection);
+    return NULL;
+}
+
+static void test_two_loaders_at_once_lose_nothing(void **state) {
+    struct fixture *f = *state;
+    struct loader loaders[] = {{f, "a", 0}, {f, "b", 0}};
+    pthread_t threads[COUNT(loaders)];
+    for (size_t i = 0; i < COUNT(loaders); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, append_rows, &loaders[i]), 0);
+    for (size_t i = 0; i < COUNT(loaders); i++) {
+        void *message = NULL;
+        pthread_join(threads[i], &message);
+        if (message != NULL)
+            fail_msg("%s", (char *)message);
+    }
+    expect_scan(f, "name, count(*), count(DISTINCT id)", "GROUP BY name ORDER BY name", "a|6|6\nb|6|6\n");
+    struct lake_table *table = open_table(f);
+    assert_int_equal(table->version.number, 2 * LOADS_EACH);
+    lake_close(table);
+    expect_clean(f);
+}
+
 /* --- crashes */
 
 #define AFTER_CRASH "I|0|p1\nI|1|p1\nI|3|p0\nU|5|p5\nI|7|new\n"
@@ -988,6 +1125,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_unchanged_values_come_from_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_out_of_range_are_not_opened, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_in_range_without_the_key_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keys_of_every_type_are_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_key_rows_are_appended_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_partition_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_partition_value_must_fit_a_folder_name, setup, teardown),
@@ -998,6 +1136,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_another_partition_key_rewrites_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_files_are_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_partitions_with_little_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_partition_column_in_the_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_columns_come_and_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_new_column_has_its_initial_value, setup, teardown),
         cmocka_unit_test_setup_teardown(test_columns_are_renamed_by_id_and_widened, setup, teardown),
@@ -1007,6 +1146,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_names_that_are_odd, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_second_of_two_loaders_gets_a_conflict, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_loader_that_slept_gets_a_conflict, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_loaders_at_once_lose_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_version_of_a_newer_sluice_is_refused, setup, teardown),
         cmocka_unit_test(test_a_crash_anywhere_is_put_right),
     };
