@@ -13,6 +13,9 @@ for source in tests/fuzz/fuzz_*.c; do
   mkdir -p "$new"
   inputs=("$new")
   [ -d "tests/fuzz/corpus/${name#fuzz_}" ] && inputs+=("tests/fuzz/corpus/${name#fuzz_}")
+  if [ -f "tests/fuzz/${name}_seeds.py" ]; then
+    python3 "tests/fuzz/${name}_seeds.py" "$new" # made anew: no binaries in the repository
+  fi
   echo "=== $name, $seconds s"
   "build-fuzz/tests/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="build-fuzz/findings/$name-" "${inputs[@]}" 2>&1 | tail -n 15 || found=1
