@@ -14,6 +14,7 @@ enum {
     LOAD_WORKERS_MAX = 8, /* tables at a time; each of them is read and merged by all threads of the engine */
     LOOK_WORKERS = 8,     /* listings at a time: they wait for the store, not for a processor */
     PROGRESS_MS = 200,
+    LOAD_WORKER_BYTES = 256 * 1024 * 1024,
 };
 
 /* --- a small pool: the jobs of a list, by several threads ----------------------------------------------------------------- */
@@ -224,8 +225,12 @@ static bool look_at_jobs(struct load_pass *pass, struct job_list *list, struct e
     return ok;
 }
 
+/* Tables at a time share the engine's memory: each should have enough to sort and join without spilling all the time. */
 static size_t worker_count(const struct config *config) {
-    long count = config->threads > 0 ? (long)config->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t count = config->threads > 0 ? (uint64_t)config->threads : (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t fitting = config->memory_limit_bytes / LOAD_WORKER_BYTES;
+    if (count > fitting)
+        count = fitting;
     return count < 1 ? 1 : count > LOAD_WORKERS_MAX ? LOAD_WORKERS_MAX : (size_t)count;
 }
 

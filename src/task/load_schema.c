@@ -402,7 +402,7 @@ static bool resolve_names(const struct builder *builder, const char *list, const
         if (found < 0)
             found = find_renamed(builder, name);
         if (found < 0)
-            return error_set(err, ERROR_CONFIG, "%s names column \"%s\", which the table's files do not have",
+            return error_set(err, ERROR_CONFIG, "%s names column \"%s\", which the files of the table do not have",
                              attribute, name);
         names[(*count)++] = builder->schema->columns[found].name;
         at = comma != NULL ? comma + 1 : NULL;
