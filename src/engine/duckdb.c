@@ -252,8 +252,9 @@ done:
 /* What holds for every connection: instants are shown in UTC, and the table function exists. */
 static bool prepare_database(struct engine *engine, struct error *err) {
     struct engine_connection *connection = NULL;
-    bool ok = engine_connect(engine, &connection, err) &&
-              engine_run(connection, "SET GLOBAL TimeZone = 'UTC'", NULL, err) &&
+    if (!engine_connect(engine, &connection, err))
+        return false;
+    bool ok = engine_run(connection, "SET GLOBAL TimeZone = 'UTC'", NULL, err) &&
               scan_register(engine, connection->native, err);
     engine_disconnect(connection);
     return ok;
@@ -315,7 +316,8 @@ bool engine_connect(struct engine *engine, struct engine_connection **out, struc
     connection->engine = engine;
     if (duckdb_connect(engine->database, &connection->native) != DuckDBSuccess) {
         mem_free(connection);
-        return error_set(err, ERROR_INTERNAL, "DuckDB gives no connection");
+        error_set(err, ERROR_INTERNAL, "DuckDB gives no connection");
+        return false;
     }
     connection->id = connection_id(connection->native);
     pthread_mutex_lock(&engine->shared.lock);

@@ -85,7 +85,7 @@ static int teardown(void **state) {
 
 #define COLUMN(name_, kind_)                                                                                           \
     {                                                                                                                  \
-        .name = name_, .type = {.kind = kind_ }                                                                        \
+        .name = (name_), .type = {.kind = (kind_) }                                                                    \
     }
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
