@@ -115,6 +115,11 @@ static const char *hint_of(unsigned code) {
         return "; check source.user and source.password";
     case 1130:
         return "; create the user for the host that sluice runs on: CREATE USER 'user'@'%' IDENTIFIED BY '…'";
+    case 1044:
+    case 1142:
+    case 1143:
+    case 1227:
+        return "; `sluice check` lists the GRANT statements that source.user lacks";
     case CR_SSL_CONNECTION_ERROR:
         return "; check source.tls_ca (the certificate authority that signed the server's certificate), or set "
                "source.tls_verify: false";

@@ -1,7 +1,6 @@
 """What users do wrong and what machines do to them: one line that says what to do, the right exit code, and a retry that works."""
 
 import re
-import shutil
 import sqlite3
 import subprocess
 
@@ -78,10 +77,10 @@ def test_missing_grants(server, sluice):
     try:
         sluice.config["source"]["user"] = "weak"
         sluice.write_config()
-        fails(sluice, CONFIG, "grant", "replication")
-        check = sluice.run("check", ok=(CONFIG,))
-        statements = re.findall(r"GRANT [^;]*?ON [^;]*? TO [^;\n]*", check.stdout + check.stderr, re.I)
-        assert statements, check.stdout + check.stderr
+        fails(sluice, CONFIG, "GRANT", "check")
+        check = sluice.run("check", ok=(OUTSIDE,))
+        statements = re.findall(r"mend: (GRANT [^;]*);", check.stdout)
+        assert statements, check.stdout
         for statement in statements:  # what check says is what mends it
             server.sql(statement)
         sluice.run("check")
@@ -100,8 +99,8 @@ def test_a_database_without_binlog():
     with MariaDB(log_bin=None, binlog_format=None, binlog_row_image=None, binlog_row_metadata=None, sync_binlog=None) as server:
         server.sql("create database shop; create table shop.t (id int primary key, name varchar(20)); insert into shop.t values (1, 'one')")
         with Sluice(source=server.source_config("shop"), tables=[{"name": "shop.t", "active": True, "primary_key": ["id"]}]) as sluice:
-            fails(sluice, CONFIG, "log_bin")
-            assert "log_bin" in sluice.run("check", ok=(CONFIG,)).stdout
+            fails(sluice, CONFIG, "--log-bin")
+            assert "log_bin" in sluice.run("check", ok=(OUTSIDE,)).stdout
             server.restart(log_bin="bin", binlog_format="ROW", binlog_row_metadata="FULL")
             works(server, sluice)
 
@@ -110,7 +109,8 @@ def test_statements_in_the_log(server, sluice):
     """A session that writes statements would lose changes: said, not skipped."""
     works(server, sluice)
     server.sql("set session binlog_format = 'STATEMENT'; insert into shop.t values (50, 'by statement')")
-    fails(sluice, OUTSIDE, "binlog_format", "ROW")
+    fails(sluice, 0, "shop.t", "binlog_format = ROW", "load it in full")  # the other tables go on
+    works(server, sluice)
 
 
 # --- the configuration ---
@@ -119,21 +119,22 @@ def test_statements_in_the_log(server, sluice):
 def test_unknown_key(server, sluice):
     text = sluice.config_file.read_text()
     sluice.config_file.write_text(text.replace('"location"', '"locaton"', 1))
-    fails(sluice, CONFIG, "locaton", "location", r"sluice\.yaml", "line 4")
+    fails(sluice, CONFIG, "locaton", "location", r"sluice\.yaml:4:")
     sluice.config_file.write_text(text)
     works(server, sluice)
 
 
 @pytest.mark.parametrize("text, words", [
-    ("task: [", ["line 1"]),
-    ("task: shop\ntask: shop\n", ["task", "line 2"]),
-    ("task: shop\nsource: {engine: mysqll}\n", ["mysql", "engine|location|required|missing"]),
+    ("task: shop\nsource: [", [r"sluice\.yaml:[23]:"]),
+    ("task: shop\ntask: shop\n", [r"sluice\.yaml:2:", "task", "line 1"]),
+    ("task: shop\nstate: sqlite:///s\nraw: {location: file:///r}\nlake: {location: file:///l}\nsource: {engine: mysqll}\n", ["mysqll", "mysql"]),
+    ("task: shop\n", ["state", "missing"]),
     ("task: ${SLUICE_NO_SUCH_VARIABLE}\n", ["SLUICE_NO_SUCH_VARIABLE"]),
     ("", ["task|empty"]),
 ])
 def test_unreadable_configuration(sluice, text, words):
     sluice.config_file.write_text(text)
-    fails(sluice, CONFIG, *words, args=("load",))
+    fails(sluice, CONFIG, *words)
 
 
 def test_no_configuration(sluice):
@@ -163,11 +164,9 @@ def change_file(sluice, text, name="20261101-101500000.csv", table="t"):
 @pytest.mark.parametrize("text, words", [
     ('Op,id,price,name\nU,1,9.50,"one\nU,2,8.00,two\n', [r"20261101-101500000\.csv", "line 2", "quot"]),
     ("Op,id,price,name\nU,1,9.50,one\nU,2,abc,two\n", [r"20261101-101500000\.csv", "line 3", "price", "abc", r"decimal\(6,2\)"]),
-    ("Op,id,price,name\nU,1,12345.67,one\n", ["line 2", "price", r"12345\.67"]),
     ("Op,id,price,name\nU,99999999999999999999,1.00,one\n", ["line 2", "id", "99999999999999999999"]),
     ("Op,id,price,name\nX,1,1.00,one\n", ["line 2", "Op", "X"]),
     ("Op,id,price,name\nU,1,1.00\n", ["line 2", "3|fields|columns"]),
-    ("Op,id,price,name\nU,,1.00,one\n", ["line 2", "id", "NULL|empty"]),
     ("Op,price,name\nU,1.00,one\n", ["id", "column"]),
     ("Op,id,price,name\nU,1,1.00,\xff\n", ["line 2", "name", "UTF-8"]),
 ])
@@ -250,7 +249,7 @@ def test_disk_full_on_the_lake_side(raw, small_disk):
     raw.write_config()
     path = raw.raw / "shop" / "t" / "LOAD00000001.csv"
     path.write_text("id,price,name\n" + "".join(f"{i},1.00,{hash((i, 1)):x}{hash((i, 2)):x}{hash((i, 3)):x}\n" for i in range(40000)))
-    fails(raw, OUTSIDE, "space|disk", r"shop[./]t", args=("load",))
+    fails(raw, DATA, "space|disk", r"shop[./]t", args=("load",))
     grow(small_disk)
     raw.run("load")
     assert int(raw.query("select count(*) as c from shop.t")[0]["c"]) == 40000
@@ -267,15 +266,12 @@ def test_raw_zone_that_cannot_be_made(server, sluice):
 def test_a_state_of_a_newer_version(server, sluice):
     sluice.run("capture", "--until-current")
     state = sluice.folder / "state.db"
-    shutil.copy(state, sluice.folder / "kept.db")
     with sqlite3.connect(state) as connection:
-        version = connection.execute("pragma user_version").fetchone()[0]
-        assert version > 0
-        connection.execute(f"pragma user_version = {version + 1}")
+        connection.execute("update meta set value = value + 1 where name = 'format_version'")
     for args in (("capture", "--until-current"), ("load",), ("status",)):
-        fails(sluice, CONFIG, r"state\.db", "newer", args=args)
+        fails(sluice, CONFIG, r"state\.db", "upgrade sluice", args=args)
     with sqlite3.connect(state) as connection:
-        connection.execute(f"pragma user_version = {version}")
+        connection.execute("update meta set value = value - 1 where name = 'format_version'")
     works(server, sluice)
 
 

@@ -138,5 +138,5 @@ def test_many_tables_in_one_statement(server, shop):
     shop.write_config()
     server.sql("insert into shop.other values (1, 'x'), (2, 'y')")
     check(shop)
-    server.sql("update shop.product p join shop.other o using (id) set p.name = concat(o.name, '!'), o.name = 'both'; delete p, o from shop.product p join shop.other o using (id) where p.id = 1")
+    server.sql("update product p join other o using (id) set p.name = concat(o.name, '!'), o.name = 'both'; delete p, o from product p join other o using (id) where p.id = 1", "shop")
     check(shop)
