@@ -94,6 +94,8 @@ static bool looks_like_file(const char *text) {
 }
 
 static bool parse_typed(struct mysql_position *position, const char *text, struct error *err) {
+    if (*text == '\0')
+        return error_set(err, ERROR_CONFIG, "it is empty");
     if (looks_like_file(text)) {
         const char *colon = strrchr(text, ':');
         mysql_position_set_file(position, (struct slice){text, (size_t)(colon - text)}, strtoull(colon + 1, NULL, 10));

@@ -25,7 +25,6 @@ enum {
     LOCK_TIMEOUT_S = 3,
     LOCK_PAUSE_MS = 500,   /* doubled after each attempt */
     LONG_STATEMENT_S = 2,  /* a lock would wait for statements that run for so long already */
-    PREPARED_ATTEMPTS = 6, /* for transactions that are prepared and not decided yet */
     SQL_TABLE_GONE = 1146, /* dropped or renamed since the list of tables */
     SQL_COLUMN_GONE = 1054,
 };
@@ -42,40 +41,6 @@ struct mysql_snapshot {
     struct reader *readers;
     unsigned count;
 };
-
-/* ---- transactions that are prepared and not decided: no snapshot has their rows, and the log has them before its position.
- * They would be lost, so a full load waits until there are none. */
-
-/* The first one's name in the arena, or NULL; also when the user may not ask. Then capture tells when it meets one. */
-static const char *find_prepared(struct mysql_conn *conn, struct arena *arena) {
-    struct mysql_result result;
-    struct error ignored;
-    bool any = mysql_conn_query(conn, arena, &result, &ignored, "XA RECOVER") && result.row_count > 0;
-    const char *name = any ? mysql_result_named(&result, "data") : NULL;
-    return any && name == NULL ? "?" : name;
-}
-
-static bool wait_for_prepared(struct mysql_conn *conn, struct error *err) {
-    struct arena arena;
-    arena_init(&arena);
-    const char *name = find_prepared(conn, &arena);
-    long pause_ms = LOCK_PAUSE_MS;
-    bool ok = true;
-    for (int attempt = 1; ok && name != NULL; attempt++, pause_ms *= 2) {
-        if (attempt == PREPARED_ATTEMPTS)
-            ok = error_set(
-                err, ERROR_RETRY,
-                "the XA transaction '%s' is prepared and not decided: a full load has to wait for XA COMMIT or XA "
-                "ROLLBACK (XA RECOVER lists them)",
-                name);
-        else if (!cancel_sleep_ms(pause_ms))
-            ok = cancel_check(err);
-        else
-            name = find_prepared(conn, &arena);
-    }
-    arena_deinit(&arena);
-    return ok;
-}
 
 /* ---- without a lock */
 
@@ -253,11 +218,9 @@ static bool set_savepoints(struct mysql_snapshot *snapshot, struct error *err) {
 static bool begin(struct mysql_snapshot *snapshot, struct mysql_conn *conn, const struct table *const *tables,
                   size_t table_count, struct error *err) {
     bool known;
-    if (!open_readers(snapshot, err) || !wait_for_prepared(conn, err) || !begin_without_lock(snapshot, &known, err))
+    if (!open_readers(snapshot, err) || !begin_without_lock(snapshot, &known, err))
         return false;
     if (!known && !begin_under_lock(snapshot, conn, tables, table_count, err))
-        return false;
-    if (!wait_for_prepared(conn, err)) /* prepared since the first look, perhaps before the snapshot */
         return false;
     for (unsigned i = 0; i < snapshot->count; i++)
         mysql_position_format(&snapshot->readers[i].position, &snapshot->readers[i].text);

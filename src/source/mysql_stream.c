@@ -27,6 +27,7 @@
 enum {
     IDLE_AFTER_MS = 1000,
     SILENCE_LIMIT_MS = 30 * 1000, /* a server that sends not even heartbeats for so long is gone */
+    DUMP_NON_BLOCK = 0x01,
     DUMP_THROUGH_GTID = 0x04,
 };
 
@@ -144,6 +145,8 @@ static void prepare_group(struct mysql_stream *stream, const struct mysql_event_
     struct source_event *event = stream_push(stream, SOURCE_PREPARE);
     event->name = name;
     event->position = prepare->one_phase ? before : behind;
+    if (!prepare->one_phase)
+        stream_note_prepared(stream, name);
     if (prepare->one_phase) {
         event = stream_push(stream, SOURCE_COMMIT_PREPARED);
         event->name = name;
@@ -475,6 +478,11 @@ bool mysql_stream_next(struct source_stream *base, struct source_event *event, s
         arena_reset(&stream->arena);
     }
     for (bool found = pop(stream, event); !found;) {
+        if (stream->late != NULL) {
+            if (!stream_next_late(stream, event, err))
+                return false;
+            break;
+        }
         if (!step(stream, &since_ms, event, &found, err))
             return false;
         /* What a step queued came before what it found: a failed table before idleness. */
@@ -499,7 +507,9 @@ struct mysql_conn *stream_ask(struct mysql_stream *stream, struct error *err) {
     return stream->ask;
 }
 
-/* A replica tells its master what it understands in user variables of its session; both spellings, old and new. */
+/* A replica tells its master what it understands in user variables of its session; both spellings, old and new. MySQL ends
+ * an older stream of the same uuid, MariaDB one of the same server id: ours, when a connection was lost. A guest has neither,
+ * as mysqlbinlog. */
 static bool declare_replica(struct mysql_stream *stream, struct error *err) {
     const struct mysql_server *server = mysql_conn_server(stream->log);
     const struct config *config = stream->source->config;
@@ -521,10 +531,9 @@ static bool declare_replica(struct mysql_stream *stream, struct error *err) {
         mysql_table_maps_on_release(stream->decoder.maps, stream_map_release, stream);
         mysql_payload_init(&stream->payload, &stream->decoder);
     }
-    /* MySQL ends an older stream of the same uuid, MariaDB one of the same server id: ours, when a connection was lost. */
     if (ok && server->mariadb)
         ok = mysql_conn_run(stream->log, err, "SET @mariadb_slave_capability = 4, @slave_gtid_ignore_duplicates = 0");
-    else if (ok)
+    else if (ok && !stream->is_late)
         ok = mysql_conn_run(stream->log, err,
                             "SET @slave_uuid = '%08" PRIx32 "-736c-7569-6365-%012" PRIx32
                             "', @replica_uuid = @slave_uuid",
@@ -543,13 +552,13 @@ static bool dump(struct mysql_stream *stream, enum mysql_dump command, const str
                                  SILENCE_LIMIT_MS, err);
 }
 
-/* COM_BINLOG_DUMP: pos 4, flags 2, server id 4, file name. */
+/* COM_BINLOG_DUMP: pos 4, flags 2, server id 4, file name. A guest's ends at the end of the log. */
 static bool dump_from(struct mysql_stream *stream, const char *file, uint64_t pos, struct error *err) {
     struct buf arguments;
     buf_init(&arguments, BUF_MAX_DEFAULT);
     append_le(&arguments, pos, 4);
-    append_le(&arguments, 0, 2);
-    append_le(&arguments, mysql_source_server_id(stream->source->config), 4);
+    append_le(&arguments, stream->is_late ? DUMP_NON_BLOCK : 0, 2);
+    append_le(&arguments, stream->is_late ? 0 : mysql_source_server_id(stream->source->config), 4);
     buf_append_text(&arguments, file);
     bool ok = dump(stream, MYSQL_DUMP_POSITION, &arguments, err);
     buf_deinit(&arguments);
@@ -640,16 +649,21 @@ static bool open_stream(struct mysql_stream *stream, const char *position, struc
     return ok && start_dump(stream, err) && read_packet(stream, &first, err);
 }
 
-bool mysql_stream_open(struct source *base, const char *position, struct source_tables *tables,
-                       struct source_stream **out, struct error *err) {
+static struct mysql_stream *new_stream(struct mysql_source *source, struct source_tables *tables) {
     struct mysql_stream *stream = mem_zalloc(sizeof *stream);
-    stream->base.source = base;
-    stream->source = (struct mysql_source *)base;
+    stream->base.source = &source->base;
+    stream->source = source;
     stream->tables = tables;
     stream->log_file = mem_strdup("");
     mysql_position_init(&stream->position);
     buf_init(&stream->position_text, BUF_MAX_DEFAULT);
     arena_init(&stream->arena);
+    return stream;
+}
+
+bool mysql_stream_open(struct source *source, const char *position, struct source_tables *tables,
+                       struct source_stream **out, struct error *err) {
+    struct mysql_stream *stream = new_stream((struct mysql_source *)source, tables);
     if (!open_stream(stream, position, err)) {
         mysql_stream_close(&stream->base);
         return false;
@@ -658,8 +672,25 @@ bool mysql_stream_open(struct source *base, const char *position, struct source_
     return true;
 }
 
+bool stream_open_late(struct mysql_stream *for_stream, const char *file, uint64_t pos, struct mysql_stream **out,
+                      struct error *err) {
+    struct mysql_stream *stream = new_stream(for_stream->source, for_stream->tables);
+    struct buf position;
+    buf_init(&position, BUF_MAX_DEFAULT);
+    buf_printf(&position, "%s:%" PRIu64, file, pos);
+    stream->is_late = true;
+    bool ok = open_stream(stream, position.data, err);
+    buf_deinit(&position);
+    if (ok)
+        *out = stream;
+    else
+        mysql_stream_close(&stream->base);
+    return ok;
+}
+
 void mysql_stream_close(struct source_stream *base) {
     struct mysql_stream *stream = (struct mysql_stream *)base;
+    stream_prepared_deinit(stream);
     mysql_payload_deinit(&stream->payload);
     mysql_decoder_deinit(&stream->decoder); /* releases the maps, and with them what hangs on them */
     stream_tables_deinit(stream);

@@ -17,6 +17,7 @@ struct stream_table {
     char *schema, *name;
     bool chosen;
     bool failed;                 /* SOURCE_TABLE_ERROR was sent */
+    bool dropped;                /* SOURCE_DROP was sent, and nothing of that name came since */
     struct source_table *source; /* NULL until capture or the log brings it up */
     struct {
         char *text; /* the skip_until that `position` was read from; NULL = none yet */
@@ -91,6 +92,14 @@ struct mysql_stream {
         size_t value_capacity;
     } rows;
 
+    /* Transactions that were prepared in this stream and wait. One that is decided and not among them was prepared before the
+     * stream began: it is read again by another stream, out of turn (mysql_stream_prepared.c). */
+    char **prepared;
+    size_t prepared_count, prepared_capacity;
+    struct mysql_stream *late; /* reads it; NULL = none */
+    char late_name[MYSQL_XID_TEXT_BYTES];
+    bool is_late; /* this is such a stream: a guest that must not disturb the replicas of the server */
+
     /* Events to hand out before anything else is read; they and their texts live in the arena until all are handed out. */
     struct source_event *queue;
     size_t queue_begin, queue_end, queue_capacity;
@@ -116,6 +125,20 @@ void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, 
 /* The connection for questions. */
 struct mysql_conn *stream_ask(struct mysql_stream *stream, struct error *err);
 
+/* Opens a stream at a place of a server's own files, as a guest (is_late). */
+bool stream_open_late(struct mysql_stream *for_stream, const char *file, uint64_t pos, struct mysql_stream **out,
+                      struct error *err);
+
+/* ---- mysql_stream_prepared.c */
+
+void stream_note_prepared(struct mysql_stream *stream, const char *name);
+/* XA COMMIT or XA ROLLBACK: queues the event, after the transaction's rows where they have to be looked for. */
+bool stream_decide_prepared(struct mysql_stream *stream, enum source_event_kind kind, const char *name,
+                            struct error *err);
+/* The next event of the transaction that is read out of turn. */
+bool stream_next_late(struct mysql_stream *stream, struct source_event *event, struct error *err);
+void stream_prepared_deinit(struct mysql_stream *stream);
+
 /* ---- mysql_stream_statement.c */
 bool stream_handle_query(struct mysql_stream *stream, const struct mysql_event *event, struct error *err);
 
@@ -135,8 +158,9 @@ void stream_map_release(void *stream, struct mysql_table_map *map);
 /* Settles which definition the rows of a map have. True with map->plan set, or with an event queued that says more. False
  * when the server could not be asked. */
 bool stream_resolve(struct mysql_stream *stream, struct mysql_table_map *from, struct error *err);
-/* Queues SOURCE_TABLE for a table that information_schema knows and the log has not shown yet. */
-bool stream_announce(struct mysql_stream *stream, struct stream_table *table, struct error *err);
+/* Queues SOURCE_TABLE with the definition that the server shows now: for a table that came without a row event. `reload` is
+ * why capture has to load it, NULL for a table that is new to it. Nothing when there is no such table any more. */
+bool stream_announce(struct mysql_stream *stream, struct stream_table *table, const char *reload, struct error *err);
 /* A column that a row image leaves out: in an inserted row it has its default (*out); in an updated one (out NULL) it kept
  * its value, unless it is computed from others. Kind DATA when what it has cannot be known. */
 bool stream_default(struct mysql_stream *stream, struct stream_map *map, size_t column, struct value *out,

@@ -26,13 +26,6 @@ static void end(struct mysql_stream *stream, enum source_event_kind kind) {
         stream_push(stream, kind)->position = stream_position_text(stream);
 }
 
-static void decide_prepared(struct mysql_stream *stream, enum source_event_kind kind, const char *xid) {
-    stream_end_group(stream);
-    struct source_event *event = stream_push(stream, kind);
-    event->name = arena_strdup(&stream->arena, xid);
-    event->position = stream_position_text(stream);
-}
-
 static void set_savepoint(struct mysql_stream *stream, enum source_event_kind kind, const char *name) {
     stream_begin_group(stream);
     stream_push(stream, kind)->name = arena_strdup(&stream->arena, name);
@@ -60,8 +53,9 @@ static bool drop_table(struct mysql_stream *stream, const char *schema, const ch
     struct stream_table *table;
     if (!find_wanted(stream, schema, name, &table, err))
         return false;
-    if (table == NULL)
+    if (table == NULL || table->dropped)
         return true;
+    table->dropped = true;
     push_table_event(stream, SOURCE_DROP, table);
     stream_forget_changes(stream, table);
     stream_note_change(stream, table, NULL, 0); /* the next table of that name is another */
@@ -81,14 +75,17 @@ static bool truncate_table(struct mysql_stream *stream, const struct mysql_state
     struct stream_table *table;
     if (!find_wanted(stream, statement->tables[0].schema, statement->tables[0].name, &table, err))
         return false;
-    if (table != NULL)
+    if (table != NULL && !table->dropped)
         push_table_event(stream, SOURCE_TRUNCATE, table);
     return true;
 }
 
 static bool create_table(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
     const struct mysql_statement_table *created = &statement->tables[0];
-    return !statement->replaces || drop_table(stream, created->schema, created->name, err);
+    if (statement->replaces && !drop_table(stream, created->schema, created->name, err))
+        return false;
+    stream_find_table(stream, created->schema, created->name)->dropped = false;
+    return true;
 }
 
 static bool names_equal(const struct mysql_statement_table *a, const char *schema, const char *name) {
@@ -118,13 +115,11 @@ static bool rename_arrives(struct mysql_stream *stream, const struct mysql_state
     if (!find_wanted(stream, renamed->new_schema, renamed->new_name, &known, err) ||
         !stream_table_wants(stream, table, &wanted, err))
         return false;
-    if (known == NULL)
-        return !wanted || stream_announce(stream, table, err);
-    struct error why;
-    error_set(&why, ERROR_DATA, "table %s.%s was renamed to %s.%s, whose earlier rows were others", renamed->schema,
-              renamed->name, renamed->new_schema, renamed->new_name);
-    stream_fail_table(stream, known, &why);
-    return true;
+    if (!wanted)
+        return true;
+    const char *reload = arena_printf(&stream->arena, "table %s.%s was renamed to %s.%s, whose rows were others",
+                                      renamed->schema, renamed->name, renamed->new_schema, renamed->new_name);
+    return stream_announce(stream, table, known != NULL ? reload : NULL, err);
 }
 
 static bool rename_tables(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
@@ -142,6 +137,26 @@ static bool rename_tables(struct mysql_stream *stream, const struct mysql_statem
     return true;
 }
 
+/* Rows that come or go with a partition or a tablespace are in no row event. To drop a partition is to drop a table and to
+ * truncate one is to truncate it, as far as on_drop and on_truncate go. */
+static bool move_rows(struct mysql_stream *stream, struct stream_table *table, const char *how, struct error *err) {
+    const struct config_source *config = &stream->source->config->source;
+    enum ddl_action action = strcmp(how, "DROP PARTITION") == 0       ? config->on_drop
+                             : strcmp(how, "TRUNCATE PARTITION") == 0 ? config->on_truncate
+                                                                      : DDL_APPLY;
+    const char *what = arena_printf(&stream->arena, "ALTER TABLE %s.%s … %s", table->schema, table->name, how);
+    if (action == DDL_APPLY)
+        return stream_announce(stream, table, what, err);
+    if (action == DDL_STOP) {
+        struct error why;
+        error_set(&why, ERROR_DATA, "%s, and source.on_drop or source.on_truncate is stop", what);
+        stream_fail_table(stream, table, &why);
+    } else {
+        log_warning("%s removed rows that stay in the lake", what);
+    }
+    return true;
+}
+
 static bool alter_table(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
     const struct mysql_statement_table *altered = &statement->tables[0];
     struct stream_table *table;
@@ -151,10 +166,8 @@ static bool alter_table(struct mysql_stream *stream, const struct mysql_statemen
         return false;
     if (table != NULL) {
         stream_note_change(stream, table, statement->renames, statement->rename_count);
-        if (statement->moves_rows != NULL)
-            log_warning("table %s.%s: ALTER TABLE ... %s moves rows that the log does not show; load the table in full "
-                        "again if the lake shall follow",
-                        altered->schema, altered->name, statement->moves_rows);
+        if (statement->moves_rows != NULL && !move_rows(stream, table, statement->moves_rows, err))
+            return false;
     }
     return rename_tables(stream, statement, err);
 }
@@ -279,11 +292,9 @@ static bool handle_statement(struct mysql_stream *stream, const struct mysql_sta
     case MYSQL_STATEMENT_XA_PREPARE:
         return true;
     case MYSQL_STATEMENT_XA_COMMIT:
-        decide_prepared(stream, SOURCE_COMMIT_PREPARED, statement->name);
-        return true;
+        return stream_decide_prepared(stream, SOURCE_COMMIT_PREPARED, statement->name, err);
     case MYSQL_STATEMENT_XA_ROLLBACK:
-        decide_prepared(stream, SOURCE_ROLLBACK_PREPARED, statement->name);
-        return true;
+        return stream_decide_prepared(stream, SOURCE_ROLLBACK_PREPARED, statement->name, err);
     default:
         return handle_definition(stream, statement, err);
     }

@@ -411,10 +411,12 @@ static bool is_rename_target(const struct column_rename *renames, size_t count, 
     return false;
 }
 
-/* Rows that exist when a column is added get its default, without row events. */
-static void set_initial_values(const struct mysql_schema *schema, const struct stream_table *table, struct table *next,
-                               const struct column_rename *renames, size_t rename_count) {
+/* Rows that exist when a column is added get its default, without row events. Returns the name of a column for which that
+ * cannot be known, or NULL. */
+static const char *set_initial_values(const struct mysql_schema *schema, const struct stream_table *table,
+                                      struct table *next, const struct column_rename *renames, size_t rename_count) {
     struct column *columns = (struct column *)next->columns; /* not handed out yet */
+    const char *unknown = NULL;
     for (size_t i = 0; i < next->column_count; i++) {
         struct column *column = &columns[i];
         if (table_find_column(table->source->current, column->name) >= 0 ||
@@ -424,33 +426,37 @@ static void set_initial_values(const struct mysql_schema *schema, const struct s
         if (shown != NULL && shown->initial.known)
             column->initial = shown->initial.text;
         else
-            log_warning("table %s.%s: the added column %s is computed, or has a default that the log does not show; in "
-                        "rows that existed it is NULL until the table is loaded in full again",
-                        table->schema, table->name, column->name);
+            unknown = column->name;
     }
+    return unknown;
+}
+
+static struct source_event *push_table(struct mysql_stream *stream, struct stream_table *table, struct table *next) {
+    table->source = source_tables_add(stream->tables, table->schema, table->name);
+    table->dropped = false;
+    struct source_event *event = stream_push(stream, SOURCE_TABLE);
+    event->table = table->source;
+    event->new_table = next;
+    return event;
 }
 
 static void announce(struct mysql_stream *stream, struct stream_map *map, const struct mysql_schema *schema,
                      struct table *next) {
-    struct stream_table *table = map->table;
-    if (table->source == NULL)
-        table->source = source_tables_add(stream->tables, table->schema, table->name);
-    struct column_rename *renames = NULL;
-    size_t count = 0;
-    if (table->source->current != NULL) {
-        count = collect_renames(stream, table, next, &renames);
-        set_initial_values(schema, table, next, renames, count);
+    struct source_event *event = push_table(stream, map->table, next);
+    if (map->table->source->current != NULL) {
+        struct column_rename *renames;
+        event->rename_count = collect_renames(stream, map->table, next, &renames);
+        event->renames = renames;
+        const char *unknown = set_initial_values(schema, map->table, next, renames, event->rename_count);
+        if (unknown != NULL)
+            event->reload = arena_printf(
+                &stream->arena, "the added column %s is computed or has a default that the log does not tell", unknown);
     }
     map->announced = next;
-    struct source_event *event = stream_push(stream, SOURCE_TABLE);
-    event->table = table->source;
-    event->new_table = next;
-    event->renames = renames;
-    event->rename_count = count;
-    stream_forget_changes(stream, table);
+    stream_forget_changes(stream, map->table);
 }
 
-bool stream_announce(struct mysql_stream *stream, struct stream_table *table, struct error *err) {
+bool stream_announce(struct mysql_stream *stream, struct stream_table *table, const char *reload, struct error *err) {
     struct mysql_conn *ask = stream_ask(stream, err);
     struct mysql_schema *schema = NULL;
     struct table *next;
@@ -459,11 +465,9 @@ bool stream_announce(struct mysql_stream *stream, struct stream_table *table, st
         !mysql_schema_read(ask, &stream->collations, &stream->arena, table->schema, table->name, &schema, err))
         return false;
     if (schema == NULL || !mysql_schema_to_table(schema, &stream->arena, &next, &unreadable))
-        return true; /* its first row will say what is wrong, if there is one */
-    table->source = source_tables_add(stream->tables, table->schema, table->name);
-    struct source_event *event = stream_push(stream, SOURCE_TABLE);
-    event->table = table->source;
-    event->new_table = next;
+        return true; /* gone again; or its first row will say what is wrong */
+    push_table(stream, table, next)->reload = reload;
+    stream_forget_changes(stream, table);
     return true;
 }
 

@@ -84,9 +84,6 @@ static bool plan_column(const struct mysql_schema_column *from, const struct mys
     case MYSQL_KIND_ENUM:
     case MYSQL_KIND_SET:
     case MYSQL_KIND_JSON:
-    case MYSQL_KIND_INET4:
-    case MYSQL_KIND_INET6:
-    case MYSQL_KIND_UUID:
         out->form = FORM_TEXT;
         return true;
     case MYSQL_KIND_GEOMETRY:
@@ -98,7 +95,7 @@ static bool plan_column(const struct mysql_schema_column *from, const struct mys
     case MYSQL_KIND_UNKNOWN:
         return error_set(err, ERROR_DATA, "column \"%s\": its type %s is not known to sluice", from->column.name,
                          from->source_type);
-    default: /* integers, DECIMAL, TIME */
+    default: /* integers, DECIMAL, TIME, UUID, INET4, INET6 */
         return true;
     }
 }

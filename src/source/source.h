@@ -82,6 +82,8 @@ struct source_event {
     struct table *new_table;    /* TABLE: without ids; borrowed until the next call */
     const struct column_rename *renames; /* TABLE */
     size_t rename_count;
+    const char *reload; /* TABLE: why rows that exist now have values that no row event tells, so that only a full
+                                  load makes the table right again; NULL when they have not */
     const struct error *error; /* TABLE_ERROR */
     size_t size_bytes;         /* bytes of the log read since the last event */
 };

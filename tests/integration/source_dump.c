@@ -70,6 +70,8 @@ static struct config config_from(const json_t *json) {
         .server_id = number_of(json, "server_id", 0),
         .connect_timeout_s = number_of(json, "connect_timeout_s", 10),
         .heartbeat_ms = number_of(json, "heartbeat_ms", 100),
+        .on_truncate = text_of(json, "on_truncate") != NULL ? DDL_APPLY : DDL_IGNORE,
+        .on_drop = DDL_IGNORE,
     };
     return config;
 }
@@ -227,6 +229,7 @@ static void print_event(const struct source_event *event) {
     if (event->kind == SOURCE_TABLE) {
         json_object_set_new(line, "new", table_to_json(event->new_table));
         json_object_set_new(line, "renames", renames_to_json(event));
+        json_object_set_new(line, "reload", event->reload != NULL ? json_string(event->reload) : json_null());
     }
     if (event->kind == SOURCE_TABLE_ERROR)
         json_object_set_new(line, "error", json_string(event->error->message));
