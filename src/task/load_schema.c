@@ -370,7 +370,7 @@ static bool make_surveyed(struct builder *builder, struct error *err) {
 /* A name of the key that the table had before a rename: its column, by id. */
 static int find_renamed(const struct builder *builder, const char *name) {
     const struct load_schema_input *input = builder->input;
-    for (size_t v = input->schema_count; v-- > 0;) {
+    for (size_t v = input->schemas != NULL ? input->schema_count : 0; v-- > 0;) {
         const struct table *table = input->schemas[v].table;
         int at = load_find_column(table->columns, table->column_count, name);
         if (at >= 0)
