@@ -44,6 +44,24 @@ bool load_row_clear(struct load_run *run, struct error *err) {
     return controller_put(run->pass->state, &run->row, err);
 }
 
+/* --- the run history ---------------------------------------------------------------------------------------------------- */
+
+static void put_history(struct load_run *run, const char *outcome, const char *error) {
+    int64_t now_us = clock_now_us();
+    struct run_row row = {.run_id = run->run_id,
+                          .path = run->job->path,
+                          .started = now_text(&run->arena, run->started_us),
+                          .finished = now_text(&run->arena, now_us),
+                          .outcome = outcome,
+                          .error = error,
+                          .files = run->files,
+                          .rows = run->rows,
+                          .duration_ms = (now_us - run->started_us) / 1000};
+    struct error why;
+    if (!run_put(run->pass->state, &row, &why)) /* history alone: the load itself is done, or logged as failed */
+        log_warning("%s.%s: the run history was not written: %s", run->job->schema, run->job->table, why.message);
+}
+
 /* --- after a crash ------------------------------------------------------------------------------------------------------ */
 
 /* The lake is right, whichever of the two is older: a row that lost its bookkeeping, or a lake that was set back to an
@@ -65,7 +83,16 @@ bool load_row_take_over(struct load_run *run, bool *taken, struct error *err) {
     row->last_error = NULL;
     row->out_path = out_path(run);
     load_plan_forget_recorded(row);
-    return controller_put(run->pass->state, row, err);
+    bool ours = strcmp(watermark->run_id, run->run_id) == 0; /* committed by an attempt that failed after it */
+    if (ours) {
+        row->last_load_time = now_text(&run->arena, clock_now_us());
+        row->rows_loaded += run->rows;
+    }
+    if (!controller_put(run->pass->state, row, err))
+        return false;
+    if (ours)
+        put_history(run, "loaded", NULL);
+    return true;
 }
 
 /* --- after the commit --------------------------------------------------------------------------------------------------- */
@@ -117,22 +144,6 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     row->last_load_time = now_text(&run->arena, clock_now_us());
     row->rows_loaded += run->rows;
     load_plan_record(row, &run->plan);
-}
-
-static void put_history(struct load_run *run, const char *outcome, const char *error) {
-    int64_t now_us = clock_now_us();
-    struct run_row row = {.run_id = run->run_id,
-                          .path = run->job->path,
-                          .started = now_text(&run->arena, run->started_us),
-                          .finished = now_text(&run->arena, now_us),
-                          .outcome = outcome,
-                          .error = error,
-                          .files = run->files,
-                          .rows = run->rows,
-                          .duration_ms = (now_us - run->started_us) / 1000};
-    struct error why;
-    if (!run_put(run->pass->state, &row, &why)) /* history alone: the load itself is done, or logged as failed */
-        log_warning("%s.%s: the run history was not written: %s", run->job->schema, run->job->table, why.message);
 }
 
 bool load_row_finish(struct load_run *run, struct error *err) {
