@@ -223,6 +223,9 @@ static bool apply_flags(const struct command_call *call, struct ledger *ledger, 
     size_t active;
     if (!command_choice(call, "active", booleans, row->active, &active, err))
         return false;
+    /* Activating confirms the source's own key; "null" has to be said. */
+    if (active == 1 && !row->active && row->primary_key == NULL)
+        row->primary_key = row->proposed_key;
     row->active = active == 1;
     struct arena *arena = &ledger->arena;
     return (primary == NULL || parse_key(arena, table, "primary-key", primary, &row->primary_key, err)) &&
@@ -306,7 +309,8 @@ static const struct command_flag set_flags[] = {
     {.name = "active", .value = "true|false", .help = "Whether it is loaded"},
     {.name = "primary-key",
      .value = "a,b|null",
-     .help = "The columns that tell rows apart; null: none, rows are appended"},
+     .help = "The columns that tell rows apart; null: none, rows are appended. When a table becomes active without it, the "
+             "proposed key, if there is one"},
     {.name = "partition-key",
      .value = "a,b|null",
      .help = "The columns that make the lake table's folders; null: none"},

@@ -209,8 +209,6 @@ bool local_writer_publish(struct store_writer *base, const char *name, bool excl
     if (err == NULL)
         err = &own;
     char *path = local_path(base->store, name);
-    assert(folder_length_of(path) == folder_length_of(writer->path) &&
-           strncmp(path, writer->path, folder_length_of(path)) == 0);
     bool ok = publish(writer, path, exclusive, err);
     writer->failed = !ok && err->kind != ERROR_CONFLICT;
     mem_free(path);

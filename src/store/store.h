@@ -92,8 +92,7 @@ void store_reader_close(struct store_reader *reader); /* NULL is fine */
 /* Reads a whole small object, up to max_bytes (kind DATA when it is larger). buf is cleared first. */
 bool store_read_all(struct store *store, const char *name, size_t max_bytes, struct buf *out, struct error *err);
 
-/* Writing: open, write…, then publish (durable and visible under `name`, which may differ from the name given to open, but
- * is in the same folder) or close without publish (nothing remains). `exclusive`: kind CONFLICT when the name exists,
+/* Writing: open, write…, then publish (durable and visible under `name`, which may differ from the name given to open) or close without publish (nothing remains). `exclusive`: kind CONFLICT when the name exists,
  * atomically against other writers; else an existing object is replaced atomically. After CONFLICT another name may be
  * tried; after another error a writer can only be closed. The object's modified_us is the time of its publishing. Always
  * close. */

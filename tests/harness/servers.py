@@ -157,7 +157,9 @@ class Server:
             f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT {GRANTS} ON *.* TO '{USER}'@'%';\n"
         )
-        own = {"datadir": self.datadir, "socket": self.socket, "port": self.port, "init_file": init_file,
+        tmpdir = self.folder / "tmp"
+        tmpdir.mkdir(exist_ok=True)
+        own = {"datadir": self.datadir, "socket": self.socket, "port": self.port, "init_file": init_file, "tmpdir": tmpdir,
                "pid_file": self.folder / "pid"}
         variables = {k.replace("-", "_"): v for k, v in {**self.variables, **own}.items() if v is not None}
         arguments = [f"--{k.replace('_', '-')}={v}" for k, v in variables.items()]

@@ -1,5 +1,7 @@
 """`sluice run`: capture and load in one process, while the source comes and goes."""
 
+import json
+
 import pytest
 
 from tests.harness.servers import MariaDB
@@ -93,3 +95,31 @@ def test_a_wrong_password_ends_it(server, table):
         done = sluice.run("run", ok=(CONFIG,))
         errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
         assert len(errors) == 1 and "password" in errors[0], done.stderr
+
+
+# --- what a captured table proposes, and dated folders ---
+
+
+def test_activating_confirms_the_proposed_key(server, table):
+    server.sql("create table shop.keyed (a int, b int, c int, primary key (b, a)); create table shop.bare (a int)")
+    with Sluice(source=server.source_config("shop")) as sluice:
+        sluice.run("capture", "--full-load-only")
+        for name in ("keyed", "bare"):
+            sluice.run("tables", "set", "--schema", "shop", "--table", name, "--active", "true")
+        sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--active", "true", "--primary-key", "null")
+        keys = {row["table"]: row["PrimaryKey"] for row in json.loads(sluice.run("tables", "list", "--format", "json").stdout)}
+        assert keys == {"keyed": "b,a", "bare": "null", "t": "null"} or keys == {"keyed": "b,a", "bare": None, "t": None}
+
+
+def test_change_files_in_folders_by_date(server, table):
+    with Sluice(source=server.source_config("shop"), tables=[table], raw={"date_partition_enabled": True}) as sluice:
+        sluice.run("capture", "--full-load-only")
+        server.sql("insert into shop.t values (3, 'three')")
+        sluice.run("capture", "--until-current")
+        server.sql("update shop.t set name = 'TWO' where id = 2")
+        sluice.run("capture", "--until-current")
+        dated = [path.relative_to(sluice.raw / "shop" / "t") for path in sluice.raw.rglob("2*-*.csv")]
+        assert len(dated) == 2
+        assert all("".join(path.parts[:3]) == path.name[:8] for path in dated)
+        sluice.run("load")
+        assert sluice.query("select name from shop.t order by id") == [{"name": "one"}, {"name": "TWO"}, {"name": "three"}]
