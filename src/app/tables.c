@@ -309,8 +309,9 @@ static const struct command_flag set_flags[] = {
     {.name = "active", .value = "true|false", .help = "Whether it is loaded"},
     {.name = "primary-key",
      .value = "a,b|null",
-     .help = "The columns that tell rows apart; null: none, rows are appended. When a table becomes active without it, the "
-             "proposed key, if there is one"},
+     .help =
+         "The columns that tell rows apart; null: none, rows are appended. When a table becomes active without it, the "
+         "proposed key, if there is one"},
     {.name = "partition-key",
      .value = "a,b|null",
      .help = "The columns that make the lake table's folders; null: none"},
