@@ -68,7 +68,8 @@ static bool rollback_to(struct capture *capture, const char *name, struct error 
     while (at > 0 && strcmp(capture->savepoints[at - 1].name, name) != 0)
         at--;
     if (at == 0)
-        return error_set(err, ERROR_DATA, "the log rolls back to savepoint %s, which the transaction does not have", name);
+        return error_set(err, ERROR_DATA, "the log rolls back to savepoint %s, which the transaction does not have",
+                         name);
     const struct capture_savepoint *savepoint = &capture->savepoints[at - 1];
     for (size_t i = 0; i < capture->touched_count; i++) {
         struct capture_table *table = capture->touched[i];
@@ -76,8 +77,8 @@ static bool rollback_to(struct capture *capture, const char *name, struct error 
         if (!capture_table_rewind(table, mark, err))
             return false;
     }
-    bool ok = capture->recording == NULL ||
-              capture_prepared_truncate(capture->recording, savepoint->recorded_bytes, err);
+    bool ok =
+        capture->recording == NULL || capture_prepared_truncate(capture->recording, savepoint->recorded_bytes, err);
     forget_savepoints(capture, at);
     return ok;
 }
@@ -174,8 +175,8 @@ static bool decide_prepared(struct capture *capture, const struct source_event *
  * the table is part of what the full load reads now, so it is dropped. */
 static bool reload(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
     if (capture->cdc_only) {
-        log_warning("table %s.%s: %s; its rows in the lake stay as they are (--cdc-only)", table->row.schema, table->row.name,
-                    reason);
+        log_warning("table %s.%s: %s; its rows in the lake stay as they are (--cdc-only)", table->row.schema,
+                    table->row.name, reason);
         return true;
     }
     log_info("table %s.%s is loaded in full again: %s", table->row.schema, table->row.name, reason);
@@ -214,12 +215,20 @@ static bool truncate_or_drop(struct capture *capture, const struct source_event 
         return true;
     log_info("table %s.%s was %s at the source; on_%s: %s", table->row.schema, table->row.name,
              drop ? "dropped" : "truncated", drop ? "drop" : "truncate",
-             action == DDL_APPLY ? "apply" : action == DDL_IGNORE ? "ignore" : "stop");
+             action == DDL_APPLY    ? "apply"
+             : action == DDL_IGNORE ? "ignore"
+                                    : "stop");
     if (action == DDL_STOP)
-        return error_set(err, ERROR_DATA,
-                         "table %s.%s was %s at the source, and source.on_%s is stop; set it to apply or ignore and start "
-                         "capture again",
-                         table->row.schema, table->row.name, drop ? "dropped" : "truncated", drop ? "drop" : "truncate");
+        return error_set(
+            err, ERROR_DATA,
+            "table %s.%s was %s at the source, and source.on_%s is stop; set it to apply or ignore and start "
+            "capture again",
+            table->row.schema, table->row.name, drop ? "dropped" : "truncated", drop ? "drop" : "truncate");
+    if (action == DDL_IGNORE)
+        log_warning("table %s.%s: its rows stay in the lake, also if a table of this name is created again "
+                    "(source.on_%s: apply "
+                    "removes them)",
+                    table->row.schema, table->row.name, drop ? "drop" : "truncate");
     if (action == DDL_APPLY && !capture_truncate_table(capture, table, err))
         return false;
     return advance(capture, event);
