@@ -102,6 +102,25 @@ static bool read_column(const struct mysql_collations *collations, struct arena 
     return true;
 }
 
+/* The columns of WITH SYSTEM VERSIONING, where they are declared; else they are invisible even here. */
+static bool read_period(struct mysql_conn *conn, struct arena *arena, struct mysql_schema *schema, struct error *err) {
+    struct mysql_result result;
+    if (!query_of_table(conn, arena, "SELECT column_name FROM information_schema.columns", schema->schema, schema->name,
+                        " AND generation_expression = 'ROW END'", &result, err))
+        return false;
+    for (size_t c = 0; result.row_count > 0 && c < schema->column_count; c++) {
+        struct mysql_schema_column *column = &schema->columns[c];
+        if (strcmp(column->column.name, mysql_result_cell(&result, 0, 0)) == 0)
+            column->source_type = arena_printf(arena, "%s%s", column->source_type, MYSQL_ROW_END_WORDS);
+    }
+    return true;
+}
+
+bool mysql_schema_is_row_end(const char *source_type) {
+    size_t len = source_type != NULL ? strlen(source_type) : 0, words = sizeof MYSQL_ROW_END_WORDS - 1;
+    return len > words && strcmp(source_type + len - words, MYSQL_ROW_END_WORDS) == 0;
+}
+
 static bool read_key(struct mysql_conn *conn, struct arena *arena, struct mysql_schema *schema, struct error *err) {
     struct mysql_result result;
     if (!query_of_table(conn, arena, "SELECT column_name FROM information_schema.statistics", schema->schema,
@@ -110,7 +129,8 @@ static bool read_key(struct mysql_conn *conn, struct arena *arena, struct mysql_
     uint16_t *key = arena_alloc(arena, (result.row_count + 1) * sizeof *key);
     for (size_t i = 0; i < result.row_count; i++)
         for (size_t c = 0; c < schema->column_count; c++)
-            if (strcmp(schema->columns[c].column.name, mysql_result_cell(&result, i, 0)) == 0)
+            if (strcmp(schema->columns[c].column.name, mysql_result_cell(&result, i, 0)) == 0 &&
+                !mysql_schema_is_row_end(schema->columns[c].source_type))
                 key[schema->key_count++] = (uint16_t)c;
     schema->key = key;
     return true;
@@ -120,7 +140,7 @@ bool mysql_schema_read(struct mysql_conn *conn, const struct mysql_collations *c
                        const char *schema, const char *name, struct mysql_schema **out, struct error *err) {
     struct mysql_result table, columns;
     *out = NULL;
-    if (!query_of_table(conn, arena, "SELECT engine FROM information_schema.tables", schema, name,
+    if (!query_of_table(conn, arena, "SELECT engine, table_type FROM information_schema.tables", schema, name,
                         " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')", &table, err) ||
         !query_of_table(conn, arena, COLUMNS_SELECT, schema, name, " ORDER BY ordinal_position", &columns, err))
         return error_prefix(err, "reading the columns of %s.%s", schema, name);
@@ -130,12 +150,13 @@ bool mysql_schema_read(struct mysql_conn *conn, const struct mysql_collations *c
     found->schema = arena_strdup(arena, schema);
     found->name = arena_strdup(arena, name);
     found->engine = mysql_result_cell(&table, 0, 0);
+    found->versioned = strcmp(mysql_result_cell(&table, 0, 1), "SYSTEM VERSIONED") == 0;
     found->columns = arena_alloc(arena, columns.row_count * sizeof *found->columns);
     for (; found->column_count < columns.row_count; found->column_count++)
         if (!read_column(collations, arena, mysql_conn_server(conn)->mariadb, &columns, found->column_count,
                          &found->columns[found->column_count], err))
             return error_prefix(err, "table %s.%s", schema, name);
-    if (!read_key(conn, arena, found, err))
+    if ((found->versioned && !read_period(conn, arena, found, err)) || !read_key(conn, arena, found, err))
         return error_prefix(err, "reading the key of %s.%s", schema, name);
     *out = found;
     return true;

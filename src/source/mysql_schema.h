@@ -35,7 +35,13 @@ struct mysql_schema {
     size_t column_count;
     const uint16_t *key;
     size_t key_count;
+    bool versioned; /* MariaDB, WITH SYSTEM VERSIONING */
 };
+
+/* Behind the source_type of the column that ends the life of a row version. It is no part of the key: the lake has the rows
+ * that live. */
+#define MYSQL_ROW_END_WORDS " generated always as row end"
+bool mysql_schema_is_row_end(const char *source_type); /* NULL is fine */
 
 /* Does the configuration choose this table? The server's own schemas never. */
 bool mysql_schema_is_chosen(const struct config_source *config, const char *schema, const char *name);

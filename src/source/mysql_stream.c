@@ -373,6 +373,36 @@ static bool complete_values(struct mysql_stream *stream, struct source_event *ev
     return true;
 }
 
+/* MariaDB's versioned tables keep the rows that were: each change also writes the row as it was, with the end of its life. The
+ * lake has the rows that live. */
+static bool is_past(const struct stream_map *map, const struct value *values) {
+    static const char *const ends[] = {"2038-01-19 03:14:07.999999", "2106-02-07 06:28:15.999999",
+                                       "18446744073709551615"}; /* of the rows that live */
+    const struct value *end = &values[map->row_end];
+    if (end->kind == VALUE_UNCHANGED || end->kind == VALUE_NULL)
+        return false;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (slice_equal_text((struct slice){end->data, end->len}, ends[i]))
+            return false;
+    return true;
+}
+
+/* An update that ends a row's life is its deletion; what happens to rows of the past is nothing. False to leave it out. */
+static bool see_present(const struct stream_map *map, const struct mysql_rows *rows, struct source_event *event) {
+    if (!map->has_row_end)
+        return true;
+    if (rows->before != NULL && is_past(map, rows->before))
+        return false;
+    if (rows->after == NULL || !is_past(map, rows->after))
+        return true;
+    if (rows->before == NULL)
+        return false;
+    event->op = CHANGE_DELETE;
+    event->values = rows->before;
+    event->old = NULL;
+    return true;
+}
+
 /* The next row into *event; *found false at the end of the rows event, or when the table failed. */
 static bool read_row(struct mysql_stream *stream, struct source_event *event, bool *found, struct error *err) {
     struct mysql_rows *rows = &stream->rows.rows;
@@ -387,6 +417,8 @@ static bool read_row(struct mysql_stream *stream, struct source_event *event, bo
                                        .op = rows->op,
                                        .values = rows->op == CHANGE_DELETE ? rows->before : rows->after,
                                        .old = rows->op == CHANGE_UPDATE ? rows->before : NULL};
+        if (!see_present(stream->rows.map, rows, event))
+            return true; /* the next step reads on */
         ok = !stream->rows.partial || complete_values(stream, event, &why);
     }
     *found = ok && more;

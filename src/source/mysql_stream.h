@@ -34,6 +34,8 @@ struct stream_map {
     struct mysql_row_plan *plan;      /* NULL until the definition is settled */
     const struct table *version;      /* the source_table's `current` that the plan gives values for */
     struct table *announced;          /* sent as SOURCE_TABLE for this map */
+    bool has_row_end;                 /* MariaDB, WITH SYSTEM VERSIONING: the table keeps old rows as well */
+    size_t row_end;                   /* where the plan puts the end of a row's life; version->column_count when hidden */
     struct mysql_default *defaults;   /* per column of version, for partial images; NULL until one comes */
     bool *generated;                  /* beside defaults: computed from other columns */
 };

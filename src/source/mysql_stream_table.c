@@ -231,15 +231,79 @@ struct knowledge {
 struct definition {
     struct mysql_column *columns; /* of the map, completed */
     const char **source_types;    /* of these; NULL = describe it */
+    bool *unseen;                 /* of these: columns that no user of the table sees */
+    size_t unseen_count;
     struct table *table;
     uint16_t *places; /* of the map's columns in the table, or MYSQL_ROW_SKIP */
-    bool skips;
+    bool has_row_end;
+    size_t row_end; /* place of the end of a row's life; behind the table's columns when it is unseen */
 };
 
-/* MySQL keeps the expressions of functional indexes in columns that nobody else sees. */
-static bool is_hidden_column(const struct mysql_column *column) {
-    return column->name != NULL && strncmp(column->name, "!hidden!", 8) == 0;
+enum { PERIOD_COLUMNS = 2 /* row_start, row_end of MariaDB's versioned tables; the last ones */ };
+
+/* ---- columns that nobody sees: MySQL's of functional indexes, and MariaDB's of WITH SYSTEM VERSIONING */
+
+static bool is_known(const struct knowledge *knowledge, const char *name) {
+    return (knowledge->schema != NULL && mysql_schema_find(knowledge->schema, name) != NULL) ||
+           (knowledge->current != NULL && table_find_column(knowledge->current, name) >= 0);
 }
+
+/* "!hidden!f!0!0", or the 32 hexadecimal digits of early 8.0. */
+static bool is_index_name(const char *name) {
+    return strncmp(name, "!hidden!", 8) == 0 || (strlen(name) == 32 && name[strspn(name, "0123456789abcdef")] == '\0');
+}
+
+static bool may_be_period(const struct mysql_column *column) {
+    return (column->kind == MYSQL_KIND_TIMESTAMP && column->scale == 6) || column->kind == MYSQL_KIND_BIGINT;
+}
+
+static bool ends_with_period(const struct mysql_stream *stream, const struct mysql_table_map *from) {
+    size_t n = from->column_count;
+    return mysql_conn_server(stream->log)->mariadb && n > PERIOD_COLUMNS && may_be_period(&from->columns[n - 2]) &&
+           may_be_period(&from->columns[n - 1]) &&
+           (!from->has_names || (strcmp(from->columns[n - 2].name, "row_start") == 0 &&
+                                 strcmp(from->columns[n - 1].name, "row_end") == 0));
+}
+
+static void hide(struct definition *definition, size_t column) {
+    definition->unseen[column] = true;
+    definition->unseen_count++;
+}
+
+/* MySQL sends no values of columns that it hides: they are missing in the images of the rows event at hand. */
+static void hide_absent(const struct mysql_event_rows *rows, size_t excess, struct definition *definition) {
+    size_t absent = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < rows->column_count; i++) {
+            bool sent = (rows->present_before != NULL && (rows->present_before[i / 8] >> (i % 8) & 1) != 0) ||
+                        (rows->present_after != NULL && (rows->present_after[i / 8] >> (i % 8) & 1) != 0);
+            absent += pass == 0 && !sent;
+            if (pass == 1 && !sent && absent == excess)
+                hide(definition, i);
+        }
+}
+
+static void find_unseen(const struct mysql_stream *stream, const struct knowledge *knowledge,
+                        const struct mysql_table_map *from, struct definition *out) {
+    size_t n = from->column_count;
+    size_t known = knowledge->schema != NULL    ? knowledge->schema->column_count
+                   : knowledge->current != NULL ? knowledge->current->column_count
+                                                : 0;
+    for (size_t i = 0; from->has_names && i < n; i++)
+        if (is_index_name(from->columns[i].name) && !is_known(knowledge, from->columns[i].name))
+            hide(out, i);
+    bool period = ends_with_period(stream, from) &&
+                  (from->has_names ? !is_known(knowledge, "row_end") : known + PERIOD_COLUMNS == n);
+    if (period) {
+        hide(out, n - 2);
+        hide(out, n - 1);
+        out->has_row_end = true;
+    } else if (!from->has_names && known < n) {
+        hide_absent(&stream->rows.event.rows, n - known, out);
+    }
+}
+
+/* ---- completing */
 
 static bool complete_by_current(struct mysql_stream *stream, struct stream_map *map, const struct table *current,
                                 size_t index, struct mysql_column *column, struct error *err) {
@@ -273,18 +337,21 @@ static bool complete_by_place(struct mysql_stream *stream, struct stream_map *ma
                               const struct mysql_table_map *from, struct definition *out, struct error *err) {
     const struct mysql_schema *schema = knowledge->schema;
     size_t known = schema != NULL ? schema->column_count : knowledge->current->column_count;
-    if (known != from->column_count)
+    if (known != from->column_count - out->unseen_count)
         return error_set(
             err, ERROR_DATA,
             "the log has %zu columns, and information_schema %zu, which shows a later or earlier definition; "
             "SET GLOBAL binlog_row_metadata = FULL, so that the log carries its own",
-            from->column_count, known);
-    for (size_t i = 0; i < from->column_count; i++) {
-        if (schema != NULL ? !mysql_column_complete(&out->columns[i], &schema->columns[i].column, err)
-                           : !complete_by_current(stream, map, knowledge->current, i, &out->columns[i], err))
+            from->column_count - out->unseen_count, known);
+    for (size_t i = 0, at = 0; i < from->column_count; i++) {
+        if (out->unseen[i])
+            continue;
+        if (schema != NULL ? !mysql_column_complete(&out->columns[i], &schema->columns[at].column, err)
+                           : !complete_by_current(stream, map, knowledge->current, at, &out->columns[i], err))
             return false;
         out->source_types[i] =
-            schema != NULL ? schema->columns[i].source_type : knowledge->current->columns[i].source_type;
+            schema != NULL ? schema->columns[at].source_type : knowledge->current->columns[at].source_type;
+        at++;
     }
     return true;
 }
@@ -294,8 +361,10 @@ static bool complete(struct mysql_stream *stream, struct stream_map *map, const 
     size_t count = from->column_count;
     out->columns = arena_alloc(&map->arena, (count + 1) * sizeof *out->columns);
     out->source_types = arena_alloc(&map->arena, (count + 1) * sizeof *out->source_types);
+    out->unseen = arena_alloc(&map->arena, (count + 1) * sizeof *out->unseen);
     for (size_t i = 0; i < count; i++)
         out->columns[i] = from->columns[i];
+    find_unseen(stream, knowledge, from, out);
     if (!from->has_names)
         return complete_by_place(stream, map, knowledge, from, out, err);
     for (size_t i = 0; i < count; i++)
@@ -306,16 +375,17 @@ static bool complete(struct mysql_stream *stream, struct stream_map *map, const 
 /* The key: the map's own, else that of whatever gave the names. */
 static void build_key(struct stream_map *map, const struct knowledge *knowledge, const struct mysql_table_map *from,
                       const struct definition *definition, struct table *table) {
-    const uint16_t *key = from->key;
-    size_t count = from->key_count;
-    if (!from->has_key && !from->has_names) {
-        key = knowledge->schema != NULL ? knowledge->schema->key : knowledge->current->key;
-        count = knowledge->schema != NULL ? knowledge->schema->key_count : knowledge->current->key_count;
+    if (!from->has_key && !from->has_names) { /* places in the table already */
+        table->key = knowledge->schema != NULL ? knowledge->schema->key : knowledge->current->key;
+        table->key_count = knowledge->schema != NULL ? knowledge->schema->key_count : knowledge->current->key_count;
+        return;
     }
-    uint16_t *places = arena_alloc(&map->arena, (count + 1) * sizeof *places);
-    for (size_t i = 0; i < count; i++)
-        if (key[i] < from->column_count && definition->places[key[i]] != MYSQL_ROW_SKIP)
-            places[table->key_count++] = definition->places[key[i]];
+    uint16_t *places = arena_alloc(&map->arena, (from->key_count + 1) * sizeof *places);
+    for (size_t i = 0; i < from->key_count; i++) {
+        uint16_t place = from->key[i] < from->column_count ? definition->places[from->key[i]] : MYSQL_ROW_SKIP;
+        if (place < table->column_count && !(definition->has_row_end && place == definition->row_end))
+            places[table->key_count++] = place;
+    }
     table->key = places;
 }
 
@@ -333,8 +403,7 @@ static bool build(struct mysql_stream *stream, struct stream_map *map, const str
     for (size_t i = 0; i < from->column_count; i++) {
         struct column *column = &columns[table->column_count];
         out->places[i] = MYSQL_ROW_SKIP;
-        out->skips = out->skips || is_hidden_column(&out->columns[i]);
-        if (is_hidden_column(&out->columns[i]))
+        if (out->unseen[i])
             continue;
         if (!mysql_column_type(&out->columns[i], &column->type, err))
             return false;
@@ -344,6 +413,14 @@ static bool build(struct mysql_stream *stream, struct stream_map *map, const str
         if (column->source_type == NULL)
             column->source_type = mysql_schema_describe(&stream->collations, &map->arena, &out->columns[i]);
         out->places[i] = (uint16_t)table->column_count++;
+        if (mysql_schema_is_row_end(column->source_type)) {
+            out->has_row_end = true;
+            out->row_end = out->places[i];
+        }
+    }
+    if (out->has_row_end && out->unseen[from->column_count - 1]) {
+        out->row_end = table->column_count;
+        out->places[from->column_count - 1] = (uint16_t)out->row_end;
     }
     build_key(map, knowledge, from, out, table);
     return true;
@@ -375,8 +452,12 @@ static bool make_plan(struct mysql_stream *stream, struct stream_map *map, const
     map->completed.columns = definition->columns;
     if (!mysql_row_plan_new(&map->completed, stream->collations.charsets, &stream->counters, &map->plan, err))
         return false;
-    if (definition->skips)
-        mysql_row_plan_reorder(map->plan, definition->places, definition->table->column_count);
+    map->has_row_end = definition->has_row_end;
+    map->row_end = definition->row_end;
+    size_t places = definition->table->column_count;
+    if (definition->unseen_count > 0)
+        mysql_row_plan_reorder(map->plan, definition->places,
+                               map->has_row_end && map->row_end == places ? places + 1 : places);
     return true;
 }
 
@@ -610,7 +691,9 @@ bool stream_default(struct mysql_stream *stream, struct stream_map *map, size_t 
                     struct error *err) {
     if (map->defaults == NULL && !read_defaults(stream, map, err))
         return false;
-    if (out == NULL ? map->generated[column] : !map->defaults[column].known)
+    /* MySQL logs computed columns that change with others; MariaDB never logs virtual ones in partial images. */
+    bool may_have_changed = map->generated[column] && mysql_conn_server(stream->log)->mariadb;
+    if (out == NULL ? may_have_changed : !map->defaults[column].known)
         return error_set(
             err, ERROR_DATA,
             "table %s.%s: the log leaves out column %s, whose value cannot be known without it; SET GLOBAL "

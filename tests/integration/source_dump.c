@@ -171,6 +171,7 @@ static int run_load(struct source *source, struct arena *arena, unsigned readers
     bool ok = true;
     for (unsigned i = 0; i < readers; i++)
         print(json_pack("{s:s}", "position", source_snapshot_position(snapshot, i)));
+    fflush(stdout);
     for (size_t i = 0; ok && i < count; i++)
         ok = source_snapshot_read(snapshot, (unsigned)i % readers, tables[i], print_row, tables[i], &err);
     source_snapshot_close(snapshot);
