@@ -2,12 +2,14 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "app/command.h"
 #include "app/lake_access.h"
 #include "app/ledger.h"
 #include "app/result_writer.h"
+#include "base/log.h"
 
 static const char *const formats[] = {[RESULT_TABLE] = "table", [RESULT_CSV] = "csv", [RESULT_JSONL] = "jsonl", NULL};
 
@@ -20,7 +22,8 @@ struct query {
     struct ledger ledger;
     struct lake_access access;
     struct engine_connection *connection;
-    bool *has_data; /* by the ledger's rows: has a version in the lake */
+    bool *has_data;          /* by the ledger's rows: has a version in the lake */
+    struct error **problems; /* by the ledger's rows: why there is no view; NULL: there is, or nobody asks */
     bool printed;
 };
 
@@ -31,11 +34,58 @@ static bool is_named(const char *sql, const struct controller_row *row) {
     return strchr(row->table, '"') != NULL || strcasestr(sql, row->table) != NULL;
 }
 
+/* SQL that asks which tables there are. */
+static bool is_listing(const char *sql) {
+    static const char *const words[] = {"show", "information_schema", "duckdb_", "pg_", "sqlite_", NULL};
+    for (const char *const *word = words; *word != NULL; word++)
+        if (strcasestr(sql, *word) != NULL)
+            return true;
+    return false;
+}
+
+static bool is_of_name(char c) { return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80; }
+
+/* True when the name stands in the SQL as a word of its own, in the source's own upper and lower case. */
+static bool is_written(const char *sql, const char *name) {
+    size_t len = strlen(name);
+    for (const char *at = strstr(sql, name); at != NULL; at = strstr(at + 1, name))
+        if ((at == sql || !is_of_name(at[-1])) && !is_of_name(at[len]))
+            return true;
+    return false;
+}
+
+static bool is_row_written(const char *sql, const struct controller_row *row) {
+    return is_written(sql, row->schema) && is_written(sql, row->table);
+}
+
+/* SQL does not tell upper from lower case, while the source may have two tables that differ in nothing else: then the SQL
+ * has to write one of them as the source does, and not both. */
+static bool check_twins(const struct query *query, const struct controller_row *row, struct error *err) {
+    const struct ledger *ledger = &query->ledger;
+    for (size_t i = 0; i < ledger->row_count; i++) {
+        const struct controller_row *other = &ledger->rows[i];
+        bool twin =
+            other != row && strcasecmp(other->schema, row->schema) == 0 && strcasecmp(other->table, row->table) == 0;
+        if (twin && (!is_row_written(query->sql, row) || is_row_written(query->sql, other)))
+            return error_set(err, ERROR_CONFIG,
+                             "the tables %s.%s and %s.%s differ in upper and lower case only, which SQL does not tell "
+                             "apart: write one of them exactly so, and query one at a time",
+                             row->schema, row->table, other->schema, other->table);
+    }
+    return true;
+}
+
+/* The schema's name with the database's in front: DuckDB has databases "temp" and "system" of its own. */
+static void append_schema(struct buf *sql, const struct controller_row *row) {
+    buf_append_text(sql, "memory.");
+    buf_append_sql_name(sql, row->schema);
+}
+
 static bool create_schema(struct query *query, const struct controller_row *row, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_append_text(&sql, "CREATE SCHEMA IF NOT EXISTS ");
-    buf_append_sql_name(&sql, row->schema);
+    append_schema(&sql, row);
     bool ok = engine_run(query->connection, sql.data, NULL, err);
     buf_deinit(&sql);
     return ok;
@@ -46,7 +96,7 @@ static bool create_view(struct query *query, const struct controller_row *row, s
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_append_text(&sql, "CREATE VIEW ");
-    buf_append_sql_name(&sql, row->schema);
+    append_schema(&sql, row);
     buf_append_char(&sql, '.');
     buf_append_sql_name(&sql, row->table);
     buf_append_text(&sql, " AS ");
@@ -60,6 +110,8 @@ static bool register_table(struct query *query, size_t i, struct error *err) {
     struct lake_table *table = NULL;
     if (!create_schema(query, row, err))
         return error_prefix(err, "schema %s", row->schema);
+    if (!check_twins(query, row, err))
+        return false;
     if (row->out_path == NULL)
         return true;
     const char *folder = config_table_folder(query->config, &query->ledger.arena, row->schema, row->table);
@@ -72,34 +124,61 @@ static bool register_table(struct query *query, size_t i, struct error *err) {
     return ok || error_prefix(err, "table %s.%s", row->schema, row->table);
 }
 
-/* All tables when the SQL names none: it may ask which there are. */
+/* A table whose name only happens to be in the SQL must not stop it: what is wrong with a table is said when the SQL turns
+ * out to need it. Who asks which tables there are hears it at once. */
+static bool register_or_remember(struct query *query, size_t i, bool listing, struct error *err) {
+    struct error why = {0};
+    if (register_table(query, i, &why))
+        return true;
+    if (why.kind == ERROR_RETRY || why.kind == ERROR_CANCELLED) {
+        *err = why;
+        return false;
+    }
+    if (listing)
+        log_warning("%s", why.message);
+    query->problems[i] = arena_alloc(&query->ledger.arena, sizeof why);
+    *query->problems[i] = why;
+    return true;
+}
+
+/* All tables when the SQL names none, or asks which there are. */
 static bool register_tables(struct query *query, struct error *err) {
     const struct ledger *ledger = &query->ledger;
-    bool any_named = false;
+    bool any_named = false, listing = is_listing(query->sql);
     query->has_data = arena_alloc(&query->ledger.arena, (ledger->row_count + 1) * sizeof *query->has_data);
+    query->problems = arena_alloc(&query->ledger.arena, (ledger->row_count + 1) * sizeof *query->problems);
     for (size_t i = 0; i < ledger->row_count; i++)
         any_named = any_named || is_named(query->sql, &ledger->rows[i]);
-    for (size_t i = 0; i < ledger->row_count; i++)
-        if ((!any_named || is_named(query->sql, &ledger->rows[i])) && !register_table(query, i, err))
+    for (size_t i = 0; i < ledger->row_count; i++) {
+        bool wanted = listing || !any_named || is_named(query->sql, &ledger->rows[i]);
+        if (wanted && !register_or_remember(query, i, listing, err))
             return false;
+    }
     return true;
 }
 
 /* --- running --------------------------------------------------------------------------------------------------------------- */
 
-/* The engine says that there is no such table; if there is one that only has no data yet, says that. */
+/* The engine says that there is no such table; if there is one that could not be opened or has no data yet, says that. */
 static void explain_missing_table(const struct query *query, struct error *err) {
     for (size_t i = 0; i < query->ledger.row_count; i++) {
         const struct controller_row *row = &query->ledger.rows[i];
         char missing[600];
         snprintf(missing, sizeof missing, "Table with name %s does not exist", row->table);
-        if (query->has_data[i] || strcasestr(err->message, missing) == NULL)
+        if (strcasestr(err->message, missing) == NULL || (query->has_data[i] && query->problems[i] == NULL))
             continue;
+        if (query->problems[i] != NULL) {
+            *err = *query->problems[i];
+            return;
+        }
         const char *waiting = ledger_waiting_for(row, ledger_find_capture(&query->ledger, row->schema, row->table));
         if (waiting != NULL)
             error_set(err, ERROR_DATA,
                       "table %s.%s has no data in the lake yet: it waits for %s (see `sluice tables list`)",
                       row->schema, row->table, waiting);
+        else if (row->last_error != NULL)
+            error_set(err, ERROR_DATA, "table %s.%s has no data in the lake yet, because its load failed: %s",
+                      row->schema, row->table, row->last_error);
         else
             error_set(err, ERROR_DATA, "table %s.%s has no data in the lake yet: `sluice load` brings it there",
                       row->schema, row->table);

@@ -64,8 +64,8 @@ static struct civil civil_of(int64_t time_us) {
 
 void clock_format_iso(int64_t time_us, char out[CLOCK_TEXT_BYTES]) {
     struct civil c = civil_of(time_us);
-    snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", (int)c.year, c.month, c.day, c.hour, c.minute,
-             c.second, c.micro / 1000);
+    snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", (int)c.year, c.month, c.day, c.hour,
+             c.minute, c.second, c.micro / 1000);
 }
 
 void clock_format_sql(int64_t time_us, bool always_fraction, char out[CLOCK_TEXT_BYTES]) {
@@ -79,13 +79,15 @@ void clock_format_sql(int64_t time_us, bool always_fraction, char out[CLOCK_TEXT
 bool clock_parse_sql(const char *text, int64_t *time_us) {
     int year, used = 0;
     unsigned month, day, hour = 0, minute = 0, second = 0;
-    if (sscanf(text, "%4d-%2u-%2u%n", &year, &month, &day, &used) != 3 || month < 1 || month > 12 || day < 1 || day > 31)
+    if (sscanf(text, "%4d-%2u-%2u%n", &year, &month, &day, &used) != 3 || month < 1 || month > 12 || day < 1 ||
+        day > 31)
         return false;
     const char *p = text + used;
     int64_t micro = 0;
     if (*p == ' ' || *p == 'T') {
         used = 0;
-        if (sscanf(p + 1, "%2u:%2u:%2u%n", &hour, &minute, &second, &used) != 3 || hour > 23 || minute > 59 || second > 59)
+        if (sscanf(p + 1, "%2u:%2u:%2u%n", &hour, &minute, &second, &used) != 3 || hour > 23 || minute > 59 ||
+            second > 59)
             return false;
         p += 1 + used;
         if (*p == '.') {
@@ -94,11 +96,13 @@ bool clock_parse_sql(const char *text, int64_t *time_us) {
                 micro += (*p - '0') * unit;
         }
     }
-    if (*p == 'Z' || strcmp(p, "+00:00") == 0)
-        p += strlen(p);
-    if (*p != '\0')
+    if (*p != '\0' && strcmp(p, "Z") != 0 && strcmp(p, "+00:00") != 0)
         return false;
-    int64_t days = clock_days_from_civil(year, month, day);
+    int64_t days = clock_days_from_civil(year, month, day), again_year;
+    unsigned again_month, again_day;
+    clock_civil_from_days(days, &again_year, &again_month, &again_day);
+    if (again_day != day) /* such as February 30 */
+        return false;
     *time_us = ((days * 24 + hour) * 60 + minute) * 60000000 + (int64_t)second * 1000000 + micro;
     return true;
 }

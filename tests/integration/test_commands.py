@@ -128,6 +128,8 @@ def test_set_keeps_what_is_not_given(sluice):
     (("--schema", "shop", "--table", "prodct", "--active", "true"), 'did you mean "shop.product"?'),
     (("--schema", "shop", "--table", "product", "--active", "yes"), "--active"),
     (("--schema", "shop", "--table", "product", "--last-full-load-date", "yesterday"), '"yesterday" is no time'),
+    (("--schema", "shop", "--table", "product", "--last-full-load-date", "2026-02-30"), '"2026-02-30" is no time'),
+    (("--schema", "shop", "--table", "product", "--last-full-load-date", "2026-02-28 10:00:00Zoo"), "is no time"),
     (("--schema", "shop", "--table", "product", "--last-incremental-file", "LOAD00000001.csv"), "the name of no change file"),
     (("--schema", "shop", "--table", "product", "--primary-key", "id,,name"), "has an empty name"),
 ])
@@ -190,6 +192,56 @@ def test_query_reads_stdin(loaded):
 def test_query_lists_tables(loaded):
     rows = loaded.query("select table_schema, table_name from information_schema.tables")
     assert rows == [{"table_schema": "shop", "table_name": "product"}]
+
+
+def test_query_lists_all_tables_even_if_the_sql_holds_the_name_of_one(loaded):
+    for table in ("tables", "s"):
+        write_table(loaded, "shop", table, "id\n1\n")
+        loaded.run("load")
+        loaded.run("tables", "set", "--schema", "shop", "--table", table, "--primary-key", "id", "--active", "true")
+    loaded.run("load")
+    assert [r["table_name"] for r in loaded.query("select table_name from information_schema.tables order by 1")] == ["product", "s", "tables"]
+    assert len(loaded.query("show all tables")) == 3
+
+
+def test_query_of_tables_whose_names_differ_in_case_only(loaded):
+    for table in ("T", "t"):
+        write_table(loaded, "shop", table, f"id,name\n1,{table}\n")
+    loaded.run("load")
+    for table in ("T", "t"):
+        loaded.run("tables", "set", "--schema", "shop", "--table", table, "--primary-key", "id", "--active", "true")
+    loaded.run("load")
+    assert loaded.query("select name from shop.T") == [{"name": "T"}]
+    assert loaded.query("select name from shop.t") == [{"name": "t"}]
+    assert loaded.query("select count(*) as n from shop.product") == [{"n": 4}]  # a name with a t
+    for sql in ("select * from shop.T join shop.t using (id)", "select * from SHOP.t"):
+        done = loaded.run("query", sql, ok=(USAGE,))
+        assert "differ in upper and lower case only" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_query_is_not_stopped_by_a_table_that_it_does_not_read(loaded):
+    write_table(loaded, "shop", "u", "id\n1\n")
+    loaded.run("load")
+    loaded.run("tables", "set", "--schema", "shop", "--table", "u", "--primary-key", "id", "--active", "true")
+    loaded.run("load")
+    version = max((loaded.lake / "u" / "_sluice").glob("v*.json"))
+    version.write_text("{")
+    assert loaded.query("select count(*) as n from shop.product") == [{"n": 4}]  # "product" has a u
+    write_table(loaded, "shop", "bad", "id\n\"1\n")
+    loaded.run("load")
+    loaded.run("tables", "set", "--schema", "shop", "--table", "bad", "--active", "true")
+    loaded.run("load", ok=(DATA,))
+    assert "never closed" in loaded.run("query", "select * from shop.bad", ok=(DATA,)).stderr
+    done = loaded.run("query", "select * from shop.u", ok=(DATA,))
+    assert version.name in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_query_of_a_schema_that_duckdb_has_a_database_of(loaded):
+    write_table(loaded, "temp", "k", "id\n1\n")
+    loaded.run("load")
+    loaded.run("tables", "set", "--schema", "temp", "--table", "k", "--primary-key", "id", "--active", "true")
+    loaded.run("load")
+    assert loaded.query("select id from memory.temp.k") == [{"id": 1}]
 
 
 @pytest.mark.parametrize("sql, words", [
