@@ -38,6 +38,16 @@ static bool check_source(const struct reading *reading, struct error *err) {
     return true;
 }
 
+/* A bare word must be one field: with a delimiter or a line end in it, the file could not be read again. */
+static bool check_word(const struct reading *reading, const char *option, const char *word, struct error *err) {
+    const struct config_raw *raw = &reading->config->raw;
+    bool ends = strpbrk(word, "\n\r") != NULL || strstr(word, raw->csv_row_delimiter) != NULL;
+    if (!ends && strchr(word, raw->csv_delimiter[0]) == NULL && word[0] != '"')
+        return true;
+    return reading_error(reading, line_of(reading->maps[SECTION_RAW], option), err,
+                         "raw.%s cannot hold the csv_delimiter or a line end, nor begin with a quote", option);
+}
+
 /* With quoting, a delimiter must be told from a quote and from the end of a record. */
 static bool check_raw(const struct reading *reading, struct error *err) {
     const struct yaml_node *map = reading->maps[SECTION_RAW];
@@ -49,6 +59,9 @@ static bool check_raw(const struct reading *reading, struct error *err) {
     if (strpbrk(raw->csv_row_delimiter, "\"") != NULL || strchr(raw->csv_row_delimiter, delimiter) != NULL)
         return reading_error(reading, line_of(map, "csv_row_delimiter"), err,
                              "raw.csv_row_delimiter cannot hold a quote or the csv_delimiter");
+    if (!check_word(reading, "csv_null_value", raw->csv_null_value, err) ||
+        !check_word(reading, "csv_no_sup_value", raw->csv_no_sup_value, err))
+        return false;
     if (strcmp(raw->csv_null_value, raw->csv_no_sup_value) == 0)
         return reading_error(reading, line_of(map, "csv_null_value"), err,
                              "raw.csv_null_value and raw.csv_no_sup_value must differ");

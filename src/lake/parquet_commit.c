@@ -57,7 +57,7 @@ static struct meta_object parse_meta(const struct parquet_table *table, const ch
         return object;
     rest += staged ? strlen(stage) : 1;
     char *end = NULL;
-    if (rest[0] < '0' || rest[0] > '9')
+    if (strspn(rest, "0123456789") < VERSION_DIGITS) /* no name of ours */
         return object;
     object.version = strtoull(rest, &end, 10);
     if (staged && *end == '-')

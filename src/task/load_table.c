@@ -70,7 +70,7 @@ static bool check_lake_exists(const struct load_run *run, struct error *err) {
     if (run->lake->version.number > 0 || run->row.last_run_id == NULL || from_start)
         return true;
     return error_set(err, ERROR_OUTSIDE,
-                     "the lake table %s%s is gone, and only changes are due: load it again with sluice tables set "
+                     "the lake table %s/%s is gone, and only changes are due: load it again with sluice tables set "
                      "--last-full-load-date \"%s\" --last-incremental-file 0",
                      run->pass->lake.store->location, run->lake->folder, CONTROLLER_DATE_NEVER);
 }

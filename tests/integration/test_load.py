@@ -497,7 +497,7 @@ def test_a_lake_table_that_is_gone_is_not_made_of_changes_alone(product):
     product.sluice.run("load")
     subprocess.run(["rm", "-rf", str(product.sluice.lake)], check=True)
     product.changes(["id", "n"], [("U", 2, 3)])
-    message = load_fails(product.sluice, "is gone")
+    message = load_fails(product.sluice, f"{product.sluice.lake}/shop_product/ is gone")
     assert re.search(r"--last-full-load-date .*--last-incremental-file 0", message)
     product.sluice.run("tables", "set", "--schema", "shop", "--table", "product", "--last-full-load-date",
                        "1900-01-01 00:00:00", "--last-incremental-file", "0")

@@ -63,6 +63,21 @@ static void test_a_version_of_a_newer_sluice_is_refused(void **state) {
     assert_int_equal(f->err.kind, ERROR_DATA);
 }
 
+static void test_files_of_others_are_no_versions(void **state) {
+    struct fixture *f = *state;
+    load_three(f);
+    static const char *const names[] = {"v9.json", "v9.done", "v00000009.json.bak", "vx.json", "v-0000009.json"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, TABLE "_sluice/%s", names[i]);
+        must(f, store_put(f->store, name, "{", 1, true, &f->err));
+    }
+    struct lake_table *table = NULL;
+    must(f, lake_open(&lake_parquet_ops, &f->lake, TABLE, &table, &f->err));
+    assert_int_equal(table->version.number, 1);
+    lake_close(table);
+}
+
 struct loader {
     struct fixture *f;
     const char *name;
@@ -190,6 +205,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_loader_that_slept_gets_a_conflict, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_loaders_at_once_lose_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_version_of_a_newer_sluice_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_of_others_are_no_versions, setup, teardown),
         cmocka_unit_test(test_a_crash_anywhere_is_put_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
