@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <zlib.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 
 struct raw_output {
@@ -15,8 +16,7 @@ struct raw_output {
     uint64_t drained_bytes; /* in the writer */
     struct buf buffer;
     bool published;
-    bool spooled; /* what has to be encoded is complete in the spool */
-    bool broken; /* a write failed: what the writer holds is not known any more */
+    bool broken; /* a write or the publishing failed: what became of it is not known any more */
 };
 
 static struct store *target_store(const struct raw_output *output) {
@@ -41,9 +41,6 @@ void raw_output_free(struct raw_output *output) {
     if (output == NULL)
         return;
     store_writer_close(output->writer);
-    struct error ignored;
-    if (output->spooled && !output->published)
-        store_remove(output->settings->spool, output->object, &ignored);
     buf_deinit(&output->buffer);
     mem_free(output->object);
     mem_free(output->folder);
@@ -85,9 +82,11 @@ bool raw_output_truncate(struct raw_output *output, uint64_t size_bytes, struct 
 bool raw_output_publish(struct raw_output *output, const char *name, struct error *err) {
     if (output->published)
         return true;
-    if (output->broken)
-        return error_set(err, ERROR_RETRY, "raw file %s%s was not written whole; start again", output->folder, name);
-    if (!output->spooled && !drain_all(output, err))
+    if (output->broken) /* a new start removes what there is of it and reads the changes again */
+        return cancel_check(err) && error_set(err, ERROR_OUTSIDE,
+                                              "raw file %s%s could not be written before; start capture again",
+                                              output->folder, name);
+    if (!drain_all(output, err))
         return error_prefix(err, "writing raw file %s%s", output->folder, name);
     const struct raw_output_settings *settings = output->settings;
     char *to = mem_printf("%s%s", output->folder, name);
@@ -95,15 +94,14 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
     if (settings->encode == NULL) {
         ok = store_writer_publish(output->writer, to, true, err);
     } else {
-        /* Encoding may be tried again; the spool's object is complete once. */
-        output->spooled = output->spooled || store_writer_publish(output->writer, output->object, false, err);
-        ok = output->spooled && settings->encode(settings->encode_context, output->table, settings->spool, output->object,
-                                                 settings->raw, to, err);
-    }
-    if (ok) {
+        ok = store_writer_publish(output->writer, output->object, false, err) &&
+             settings->encode(settings->encode_context, output->table, settings->spool, output->object, settings->raw, to,
+                              err);
         struct error ignored;
-        if (output->spooled)
-            store_remove(settings->spool, output->object, &ignored);
+        store_remove(settings->spool, output->object, &ignored);
+    }
+    output->broken = !ok;
+    if (ok) {
         output->published = true;
         store_writer_close(output->writer);
         output->writer = NULL;

@@ -45,8 +45,8 @@ bool raw_output_drain(struct raw_output *output, struct error *err);
 uint64_t raw_output_size(const struct raw_output *output);
 /* Back to an earlier size. */
 bool raw_output_truncate(struct raw_output *output, uint64_t size_bytes, struct error *err);
-/* Durable and visible as <folder><name>. Publishing again after it succeeded does nothing. After a failed write nothing
- * can be published any more. */
+/* Durable and visible as <folder><name>. Publishing again after it succeeded does nothing. After a write or a publishing
+ * that failed, it fails for good: nobody knows what became of the object. */
 bool raw_output_publish(struct raw_output *output, const char *name, struct error *err);
 
 #endif

@@ -130,18 +130,19 @@ static bool load_table(struct full_load *load, unsigned reader, struct capture_t
     int old_first = table->row.load_first, old_files = table->row.load_files;
     bool replaces = table->reload || old_files > 0 || table->row.committed != NULL;
     int64_t started_ms = clock_monotonic_ms();
-    bool ok = source_snapshot_read(load->snapshot, reader, table->source->current, write_row, &t, err);
+    bool committed = false, ok = source_snapshot_read(load->snapshot, reader, table->source->current, write_row, &t, err);
     /* DMS writes no file for an empty table. One that replaces rows needs a file to say that they are gone. */
     if (ok && t.output == NULL && t.files == 0 && replaces)
         open_output(&t);
     if (ok && t.output != NULL)
         ok = publish_output(&t, err);
     ok = ok && fault_point("full_load.table_written", err) &&
-         commit_table(&t, source_snapshot_position(load->snapshot, reader), err) &&
+         (committed = commit_table(&t, source_snapshot_position(load->snapshot, reader), err)) &&
          fault_point("full_load.table_committed", err);
     raw_output_free(t.output);
     if (!ok) {
-        capture_remove_load_files(load->capture, table, t.first_number, t.files);
+        if (!committed)
+            capture_remove_load_files(load->capture, table, t.first_number, t.files);
         return error_prefix(err, "full load of %s.%s", table->row.schema, table->row.name);
     }
     capture_remove_load_files(load->capture, table, old_first, old_files);
@@ -237,6 +238,27 @@ static bool record_start(struct capture *capture, const char *position, struct e
     return capture_commit(capture, err);
 }
 
+/* A table is in the state before its first file is in the raw zone: so the next start knows what a crash left of it. */
+static bool record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
+    struct checkpoint_batch *batch = checkpoint_batch_new();
+    for (size_t i = 0; i < count; i++) {
+        if (tables[i]->known)
+            continue;
+        capture_add_versions(capture, tables[i], batch);
+        checkpoint_batch_add_table(batch, capture->config->task, &tables[i]->row);
+    }
+    bool ok = checkpoint_batch_commit(batch, capture->state, err);
+    checkpoint_batch_free(batch);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (tables[i]->known)
+            continue;
+        tables[i]->known = true;
+        tables[i]->new_version_count = 0;
+        tables[i]->row_changed = false;
+    }
+    return ok || error_prefix(err, "recording the tables of a full load");
+}
+
 static bool load_round(struct capture *capture, struct capture_table **tables, size_t count, size_t *done,
                        struct error *err) {
     struct full_load load = {.capture = capture, .settings = capture->output_settings, .tables = tables, .table_count = count};
@@ -250,6 +272,7 @@ static bool load_round(struct capture *capture, struct capture_table **tables, s
         versions[i] = tables[i]->source->current;
     bool ok = source_snapshot_open(capture->source, versions, count, readers, &load.snapshot, err) &&
               record_start(capture, source_snapshot_position(load.snapshot, 0), err) &&
+              record_tables(capture, tables, count, err) &&
               fault_point("full_load.snapshot_taken", err) && run_workers(&load, readers, err);
     *done = atomic_load(&load.done);
     for (size_t i = 0; i < count; i++) {
@@ -330,7 +353,7 @@ bool full_load_run(struct capture *capture, struct capture_table *only, struct e
                 return cancel_check(err);
         }
     }
-    if (only != NULL && !only->known)
+    if (only != NULL && !only->source->stopped && (!only->known || only->row.full_load == FULL_LOAD_PENDING))
         return capture_table_stop(capture, only, "it is in the log, but not in the database any more", err);
     return true;
 }

@@ -11,10 +11,15 @@ import pytest
 from tests.crash.scenario import STAGES, create, driver
 from tests.harness.servers import ROOT, MariaDB, MySQL80
 
-KILLS = 3  # per command: the point is passed for the first, second and third time
+KILLS = 2  # per command: where the point is passed for the first time, and for the second time
 
 POINTS = sorted({name for path in (ROOT / "src").rglob("*.c") for name in re.findall(r'fault_point\(\s*"([^"]+)"', path.read_text())})
 EXPECTED = {"capture.file_published", "capture.files_durable", "capture.committed", "capture.truncate_written"}
+# Points that are passed only after a crash at another one.
+BEFORE = {"lake.cleaned": "lake.staged"}
+# Only on file systems without files that have no name (O_TMPFILE).
+ELSEWHERE = {"publish.hidden"}
+POINTS = [p for p in POINTS if p not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,11 @@ def replicate(server, point, how, **config):
             if stage:
                 server.sql(stage, "crash")
             kills += run_killed(sluice, point, how, "capture", "--until-current")
+            if point in BEFORE:
+                sluice.run("load", fault=BEFORE[point])
             kills += run_killed(sluice, point, how, "load")
-            workload.assert_lake_is_source(sluice)
+            workload.assert_lake_is_source(sluice, readers=("files",))
+        workload.assert_lake_is_source(sluice, readers=("query",))
     return kills
 
 

@@ -78,8 +78,7 @@ def test_a_large_table_loads_within_the_memory_limit():
     with dms([table], memory_limit=f"{LIMIT_MB}MB") as sluice:
         rows, total = write_large_table(sluice.raw / "shop" / "large", TABLE_MB)
         full = measure_sluice(sluice, "load", timeout=1500)
-        assert sluice.query("select count(*) as c, sum(n) as s, count(distinct id) as d from shop.large") == [{"c": str(rows), "s": str(total), "d": str(rows)}] \
-            or count_of(sluice) == (rows, total, rows)
+        assert count_of(sluice) == (rows, total, rows)
         changes = sluice.raw / "shop" / "large" / "20991101-101500000.csv"
         changes.write_text("Op,id,n,amount,at,name\n" + "".join(f"U,{rows * i // 5000},0,0.5,2026-01-01 00:00:00,changed\n" for i in range(5000)))
         increment = measure_sluice(sluice, "load", timeout=1500)
@@ -102,16 +101,17 @@ def test_capture_stays_within_64_mb(kind):
     with kind(max_binlog_size="1G") as server:
         server.sql("create database shop; create table shop.big (id int primary key, n bigint, name varchar(60)); create table shop.digits (d int primary key);"
                    "create table shop.blobs (id int primary key, b longblob); insert into shop.digits values (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
-        fill(server, 0, TRANSACTION_ROWS // 10)
+        rows = TRANSACTION_ROWS if kind is MariaDB else TRANSACTION_ROWS // 4  # one of them will do
+        fill(server, 0, rows // 10)
         with Sluice(source=server.source_config("shop"), raw={"cdc_max_batch_interval": "200ms"}) as sluice:
             peaks = {"full load": measure_sluice(sluice, "capture", "--until-current").peak_bytes}
-            fill(server, 10_000_000, TRANSACTION_ROWS)
+            fill(server, 10_000_000, rows)
             peaks["large transaction"] = measure_sluice(sluice, "capture", "--until-current").peak_bytes
             for i in range(20):
                 server.sql(f"insert into shop.blobs values ({i}, repeat('x', {1 << 20})); update shop.big set name = 'x' where id = {i}")
             peaks["large values"] = measure_sluice(sluice, "capture", "--until-current").peak_bytes
             lines = sum(path.read_bytes().count(b"\n") - 1 for path in (sluice.raw / "shop" / "big").glob("*.csv"))
-            assert lines == TRANSACTION_ROWS // 10 + TRANSACTION_ROWS + 20
+            assert lines == rows // 10 + rows + 20
             print({name: f"{peak / MB:.0f} MB" for name, peak in peaks.items()})
             assert max(peaks.values()) <= 64 * MB, {name: f"{peak / MB:.1f} MB" for name, peak in peaks.items()}
 
@@ -122,21 +122,23 @@ def fill(server, first, rows):
     server.sql(f"insert into big select {first} + n, n * 3, concat('name of row ', n) from (select {digits} as n from {source}) numbers where n < {rows}", "shop")
 
 
-def test_a_running_capture_does_not_grow():
-    """Many small batches, many definitions: what is done is given back."""
+@pytest.mark.parametrize("change, rounds, allowed", [("", 1500, MB), ("alter table t add column c{i} int; insert into t (name) values ('x'); alter table t drop column c{i};", 100, 4 * MB)],
+                         ids=["batches", "definitions"])
+def test_a_running_capture_does_not_grow(change, rounds, allowed):
+    """Many batches of a few rows, and many definitions: what is done is given back."""
     with MariaDB() as server:
         server.sql("create database shop; create table shop.t (id int primary key auto_increment, name varchar(200))")
         with Sluice(source=server.source_config("shop"), raw={"cdc_max_batch_interval": "1ms"}) as sluice:
             process = sluice.start("capture")
             folder = sluice.raw / "shop" / "t"
 
-            def write(rounds):
-                for i in range(rounds):
-                    server.sql(f"insert into t (name) values (repeat('x', 200)); alter table t add column c{i} int; alter table t drop column c{i}", "shop")
-                server.sql(f"insert into t (name) values ('end {rounds}')", "shop")
-                wait_until(lambda: any(f"end {rounds}" in path.read_text() for path in folder.glob("*.csv")), "capture has caught up", process=process)
+            def write(count, name):
+                for i in range(count):
+                    server.sql(f"insert into t (name) values (repeat('x', 200)); {change.format(i=i)} insert into t (name) values ('{name}')", "shop")
+                server.sql(f"insert into t (name) values ('end of {name}')", "shop")
+                wait_until(lambda: any(f"end of {name}" in path.read_text() for path in sorted(folder.glob("*.csv"))[-3:]), "capture has caught up", process=process)
 
-            write(50)
+            write(50, "warming up")
             before = peak_of(process.pid)
-            write(200)
-            assert peak_of(process.pid) - before < 4 * MB
+            write(rounds, "measuring")
+            assert peak_of(process.pid) - before < allowed
