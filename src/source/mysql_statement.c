@@ -163,7 +163,7 @@ struct parse {
     struct lexer lexer;
     struct slice default_schema;
     struct mysql_statement *out;
-    size_t table_capacity, rename_capacity;
+    size_t table_capacity, rename_capacity, added_capacity;
 };
 
 static void *grow_in_arena(struct arena *arena, void *array, size_t count, size_t *capacity, size_t element_bytes) {
@@ -280,6 +280,70 @@ static void parse_alter_change(struct parse *parse) {
     add_rename(parse, from, take_name(lexer));
 }
 
+/* The text of a literal, or COMPUTED for what is none or is written in a way that would have to be decoded. */
+static void take_default(struct lexer *lexer, struct mysql_added_column *column) {
+    struct slice text = lexer->token.text;
+    column->kind = MYSQL_ADDED_COMPUTED;
+    if (at_word(lexer, "NULL")) {
+        column->kind = MYSQL_ADDED_NULL;
+    } else if (at_word(lexer, "TRUE") || at_word(lexer, "FALSE")) {
+        column->kind = MYSQL_ADDED_LITERAL;
+        column->literal = at_word(lexer, "TRUE") ? "1" : "0";
+    } else if (lexer->token.kind == TOKEN_STRING && text.len >= 2 && memchr(text.data, '\\', text.len) == NULL &&
+               memchr(text.data + 1, text.data[0], text.len - 2) == NULL) {
+        column->kind = MYSQL_ADDED_LITERAL;
+        column->literal = arena_strndup(lexer->arena, text.data + 1, text.len - 2);
+    } else if (lexer->token.kind != TOKEN_END && strchr("+-.0123456789", *text.data) != NULL) {
+        size_t len = 0;
+        while (text.data + len < lexer->end && strchr("+-.0123456789eE", text.data[len]) != NULL)
+            len++;
+        column->kind = MYSQL_ADDED_LITERAL;
+        column->literal = arena_strndup(lexer->arena, text.data, len);
+    }
+}
+
+/* name type … [DEFAULT …] …, up to the comma or the bracket behind it. */
+static void parse_added_column(struct parse *parse) {
+    static const char *const computed[] = {"AS", "GENERATED", "AUTO_INCREMENT", "SERIAL"};
+    struct lexer *lexer = &parse->lexer;
+    struct mysql_statement *out = parse->out;
+    struct mysql_added_column column = {.name = take_name(lexer)};
+    size_t depth = 0;
+    if (column.name == NULL)
+        return;
+    while (lexer->token.kind != TOKEN_END && (depth > 0 || (!at_symbol(lexer, ',') && !at_symbol(lexer, ')')))) {
+        depth += at_symbol(lexer, '(');
+        depth -= at_symbol(lexer, ')');
+        for (size_t i = 0; depth == 0 && i < sizeof computed / sizeof computed[0]; i++)
+            if (at_word(lexer, computed[i]))
+                column.kind = MYSQL_ADDED_COMPUTED;
+        if (depth == 0 && column.kind == MYSQL_ADDED_BARE && take_word(lexer, "DEFAULT"))
+            take_default(lexer, &column);
+        else
+            next(lexer);
+    }
+    out->added = grow_in_arena(lexer->arena, out->added, out->added_count, &parse->added_capacity, sizeof *out->added);
+    out->added[out->added_count++] = column;
+}
+
+static void parse_alter_add(struct parse *parse) {
+    static const char *const others[] = {"INDEX",   "KEY",   "UNIQUE",    "PRIMARY", "FULLTEXT", "SPATIAL",
+                                         "FOREIGN", "CHECK", "PARTITION", "PERIOD",  "SYSTEM",   "CONSTRAINT"};
+    struct lexer *lexer = &parse->lexer;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (at_word(lexer, others[i]))
+            return;
+    take_word(lexer, "COLUMN");
+    take_if_exists(lexer);
+    if (!take_symbol(lexer, '(')) {
+        parse_added_column(parse);
+        return;
+    }
+    do
+        parse_added_column(parse);
+    while (take_symbol(lexer, ','));
+}
+
 /* One of the comma-separated parts of ALTER TABLE. */
 static void parse_alter_part(struct parse *parse) {
     static const struct {
@@ -295,6 +359,8 @@ static void parse_alter_part(struct parse *parse) {
         parse_alter_rename(parse);
     } else if (take_word(lexer, "CHANGE")) {
         parse_alter_change(parse);
+    } else if (take_word(lexer, "ADD")) {
+        parse_alter_add(parse);
     } else if (lexer->token.kind == TOKEN_WORD) {
         struct token verb = lexer->token;
         next(lexer);

@@ -1,7 +1,7 @@
 /* What a statement in the binlog does, as far as a reader of row events has to know: where transactions begin and end, and
  * which tables a definition statement creates, changes, renames, empties or drops. A small tokenizer, not a parser of SQL:
  * it knows quotes, comments and brackets, and reads the beginnings of statements. The columns themselves come from the
- * table map and information_schema; only renames are told by nothing but the text. */
+ * table map and information_schema; only renames, and what an added column was filled with, are told by nothing but the text. */
 #ifndef SLUICE_SOURCE_MYSQL_STATEMENT_H
 #define SLUICE_SOURCE_MYSQL_STATEMENT_H
 
@@ -26,7 +26,7 @@ enum mysql_statement_kind {
     MYSQL_STATEMENT_XA_COMMIT,
     MYSQL_STATEMENT_XA_ROLLBACK,
     MYSQL_STATEMENT_CREATE_TABLE,  /* tables[0]; replaces */
-    MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; moves_rows */
+    MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; added; moves_rows */
     MYSQL_STATEMENT_RENAME_TABLE,  /* tables with new names, in order */
     MYSQL_STATEMENT_DROP_TABLE,    /* tables */
     MYSQL_STATEMENT_DROP_DATABASE, /* name */
@@ -39,6 +39,19 @@ struct mysql_statement_table {
     const char *new_schema, *new_name; /* NULL unless it is renamed */
 };
 
+enum mysql_added_default {
+    MYSQL_ADDED_BARE,     /* no DEFAULT: NULL, or the zero of its type when it is NOT NULL */
+    MYSQL_ADDED_NULL,     /* DEFAULT NULL */
+    MYSQL_ADDED_LITERAL,  /* DEFAULT 5, DEFAULT 'text' */
+    MYSQL_ADDED_COMPUTED, /* anything else: an expression, the time, AUTO_INCREMENT, a generated column */
+};
+
+struct mysql_added_column {
+    const char *name;
+    enum mysql_added_default kind;
+    const char *literal; /* LITERAL: without quotes; else NULL */
+};
+
 struct mysql_statement {
     enum mysql_statement_kind kind;
     const char *name; /* see the kinds; else NULL */
@@ -46,6 +59,8 @@ struct mysql_statement {
     size_t table_count;
     struct column_rename *renames;
     size_t rename_count;
+    struct mysql_added_column *added;
+    size_t added_count;
     bool replaces;          /* CREATE OR REPLACE TABLE */
     const char *moves_rows; /* "DROP PARTITION", …: rows come or go without row events; else NULL */
 };

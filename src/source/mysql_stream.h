@@ -35,9 +35,9 @@ struct stream_map {
     const struct table *version;      /* the source_table's `current` that the plan gives values for */
     struct table *announced;          /* sent as SOURCE_TABLE for this map */
     bool has_row_end;                 /* MariaDB, WITH SYSTEM VERSIONING: the table keeps old rows as well */
-    size_t row_end;                   /* where the plan puts the end of a row's life; version->column_count when hidden */
-    struct mysql_default *defaults;   /* per column of version, for partial images; NULL until one comes */
-    bool *generated;                  /* beside defaults: computed from other columns */
+    size_t row_end;                 /* where the plan puts the end of a row's life; version->column_count when hidden */
+    struct mysql_default *defaults; /* per column of version, for partial images; NULL until one comes */
+    bool *generated;                /* beside defaults: computed from other columns */
 };
 
 /* The transaction, or the statement that is one, that is being read: from its GTID event to its end. */
@@ -149,10 +149,10 @@ bool stream_handle_query(struct mysql_stream *stream, const struct mysql_event *
 struct stream_table *stream_find_table(struct mysql_stream *stream, const char *schema, const char *name);
 /* Is the table captured, and is this group not in its full load already? */
 bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err);
-/* Renames that a definition statement told, kept in the position until a table map uses them. An empty list says that the
+/* Renames and defaults that a definition statement told, kept in the position until a table map uses them. NULL says that the
  * definition changed at all. */
 void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
-                        const struct column_rename *renames, size_t count);
+                        const struct mysql_statement *statement);
 void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
 
 struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map);

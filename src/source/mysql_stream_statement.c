@@ -58,7 +58,7 @@ static bool drop_table(struct mysql_stream *stream, const char *schema, const ch
     table->dropped = true;
     push_table_event(stream, SOURCE_DROP, table);
     stream_forget_changes(stream, table);
-    stream_note_change(stream, table, NULL, 0); /* the next table of that name is another */
+    stream_note_change(stream, table, NULL); /* the next table of that name is another */
     return true;
 }
 
@@ -165,7 +165,7 @@ static bool alter_table(struct mysql_stream *stream, const struct mysql_statemen
     if (!find_wanted(stream, altered->schema, altered->name, &table, err))
         return false;
     if (table != NULL) {
-        stream_note_change(stream, table, statement->renames, statement->rename_count);
+        stream_note_change(stream, table, statement);
         if (statement->moves_rows != NULL && !move_rows(stream, table, statement->moves_rows, err))
             return false;
     }

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -138,7 +139,8 @@ bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table,
     return true;
 }
 
-/* ---- pending changes: {"schema": {"table": [["from", "to"], …]}} */
+/* ---- pending changes: {"schema": {"table": [["from", "to"], …, ["", "added", default]]}}; the default is null without DEFAULT
+ * in the statement, true for NULL, a text for a literal, false for what is computed. */
 
 static json_t *pending_of(const struct mysql_stream *stream, const struct stream_table *table) {
     return json_object_get(json_object_get(stream->position.pending, table->schema), table->name);
@@ -146,22 +148,48 @@ static json_t *pending_of(const struct mysql_stream *stream, const struct stream
 
 static const char *pair_text(const json_t *pair, size_t i) { return json_string_value(json_array_get(pair, i)); }
 
-/* a -> b, then b -> c: a -> c. */
-static void add_rename(json_t *renames, const struct column_rename *rename) {
-    size_t i;
-    json_t *pair;
-    json_array_foreach(renames, i, pair) {
-        const char *to = pair_text(pair, 1);
-        if (to != NULL && strcasecmp(to, rename->from) == 0) {
-            json_array_set_new(pair, 1, json_string(rename->to));
-            return;
-        }
+/* A statement's own renames are all of the names before it: a -> b, then b -> c in another statement is a -> c, but in one
+ * statement a -> b and b -> a swap the two. */
+static void add_renames(json_t *pending, const struct mysql_statement *statement) {
+    json_t *before = json_deep_copy(pending);
+    for (size_t i = 0; i < statement->rename_count; i++) {
+        const struct column_rename *rename = &statement->renames[i];
+        size_t at = json_array_size(before);
+        while (at > 0 && strcasecmp(pair_text(json_array_get(before, at - 1), 1), rename->from) != 0)
+            at--;
+        if (at > 0)
+            json_array_set_new(json_array_get(pending, at - 1), 1, json_string(rename->to));
+        else
+            json_array_append_new(pending, json_pack("[s, s]", rename->from, rename->to));
     }
-    json_array_append_new(renames, json_pack("[s, s]", rename->from, rename->to));
+    json_decref(before);
+}
+
+static json_t *default_to_json(const struct mysql_added_column *column) {
+    switch (column->kind) {
+    case MYSQL_ADDED_BARE:
+        return json_null();
+    case MYSQL_ADDED_NULL:
+        return json_true();
+    case MYSQL_ADDED_LITERAL:
+        return json_string(column->literal); /* NULL when it is no UTF-8 */
+    case MYSQL_ADDED_COMPUTED:
+        break;
+    }
+    return json_false();
+}
+
+static void add_columns(json_t *pending, const struct mysql_statement *statement) {
+    for (size_t i = 0; i < statement->added_count; i++) {
+        json_t *initial = default_to_json(&statement->added[i]);
+        json_t *entry = json_pack("[s, s, o]", "", statement->added[i].name, initial != NULL ? initial : json_false());
+        if (entry != NULL)
+            json_array_append_new(pending, entry);
+    }
 }
 
 void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
-                        const struct column_rename *renames, size_t count) {
+                        const struct mysql_statement *statement) {
     json_t *pending = pending_of(stream, table);
     if (pending == NULL) {
         if (stream->position.pending == NULL)
@@ -174,17 +202,10 @@ void stream_note_change(struct mysql_stream *stream, const struct stream_table *
         pending = json_array();
         json_object_set_new(schema, table->name, pending);
     }
-    /* A statement's own renames are all of the names before it: none of them continues another. */
-    size_t before = json_array_size(pending);
-    json_t *added = json_array();
-    for (size_t i = 0; i < count; i++) {
-        if (before > 0)
-            add_rename(pending, &renames[i]);
-        else
-            json_array_append_new(added, json_pack("[s, s]", renames[i].from, renames[i].to));
+    if (statement != NULL) {
+        add_renames(pending, statement);
+        add_columns(pending, statement);
     }
-    json_array_extend(pending, added);
-    json_decref(added);
     stream->position_changed = true;
     stream->position_reported = false;
 }
@@ -261,8 +282,8 @@ static bool ends_with_period(const struct mysql_stream *stream, const struct mys
     size_t n = from->column_count;
     return mysql_conn_server(stream->log)->mariadb && n > PERIOD_COLUMNS && may_be_period(&from->columns[n - 2]) &&
            may_be_period(&from->columns[n - 1]) &&
-           (!from->has_names || (strcmp(from->columns[n - 2].name, "row_start") == 0 &&
-                                 strcmp(from->columns[n - 1].name, "row_end") == 0));
+           (!from->has_names ||
+            (strcmp(from->columns[n - 2].name, "row_start") == 0 && strcmp(from->columns[n - 1].name, "row_end") == 0));
 }
 
 static void hide(struct definition *definition, size_t column) {
@@ -492,24 +513,74 @@ static bool is_rename_target(const struct column_rename *renames, size_t count, 
     return false;
 }
 
+/* What the statement that added the column said of its default; NULL when none was seen. */
+static const json_t *find_added_default(const struct mysql_stream *stream, const struct stream_table *table,
+                                        const char *name) {
+    const json_t *pending = pending_of(stream, table);
+    for (size_t i = json_array_size(pending); i > 0; i--) {
+        const json_t *entry = json_array_get(pending, i - 1);
+        if (json_array_size(entry) == 3 && strcasecmp(pair_text(entry, 1), name) == 0)
+            return json_array_get(entry, 2);
+    }
+    return NULL;
+}
+
+static bool is_zero_text(const char *text) { return text != NULL && text[strspn(text, "0.-: ")] == '\0'; }
+
+static bool is_same_literal(const char *literal, const char *shown) {
+    char *literal_end, *shown_end;
+    if (shown == NULL || strcmp(literal, shown) == 0)
+        return shown != NULL;
+    double a = strtod(literal, &literal_end), b = strtod(shown, &shown_end);
+    return literal_end != literal && shown_end != shown && *literal_end == '\0' && *shown_end == '\0' && a == b;
+}
+
+/* The statement says what rows got, but as SQL; information_schema says it in the form of the column's type, but of now,
+ * which may be after later statements. Only where both agree is it known. */
+static bool find_initial(const struct mysql_stream *stream, const struct mysql_schema *schema,
+                         const struct stream_table *table, struct column *column) {
+    const json_t *added = find_added_default(stream, table, column->name);
+    const struct mysql_schema_column *shown = schema != NULL ? mysql_schema_find(schema, column->name) : NULL;
+    column->initial = NULL;
+    if (added == NULL || json_is_false(added))
+        return false;
+    if (json_is_true(added) || (json_is_null(added) && column->nullable))
+        return true;
+    if (shown == NULL || !shown->initial.known)
+        return false;
+    bool agreed = json_is_null(added) ? is_zero_text(shown->initial.text)
+                                      : is_same_literal(json_string_value(added), shown->initial.text);
+    if (agreed)
+        column->initial = shown->initial.text;
+    return agreed;
+}
+
 /* Rows that exist when a column is added get its default, without row events. Returns the name of a column for which that
- * cannot be known, or NULL. */
-static const char *set_initial_values(const struct mysql_schema *schema, const struct stream_table *table,
-                                      struct table *next, const struct column_rename *renames, size_t rename_count) {
+ * is not known, or NULL. */
+static const char *set_initial_values(const struct mysql_stream *stream, const struct mysql_schema *schema,
+                                      const struct stream_table *table, struct table *next,
+                                      const struct column_rename *renames, size_t rename_count) {
     struct column *columns = (struct column *)next->columns; /* not handed out yet */
     const char *unknown = NULL;
     for (size_t i = 0; i < next->column_count; i++) {
-        struct column *column = &columns[i];
-        if (table_find_column(table->source->current, column->name) >= 0 ||
-            is_rename_target(renames, rename_count, column->name))
+        const char *name = columns[i].name;
+        if (is_rename_target(renames, rename_count, name))
             continue;
-        const struct mysql_schema_column *shown = schema != NULL ? mysql_schema_find(schema, column->name) : NULL;
-        if (shown != NULL && shown->initial.known)
-            column->initial = shown->initial.text;
-        else
-            unknown = column->name;
+        if (table_find_column(table->source->current, name) < 0)
+            unknown = find_initial(stream, schema, table, &columns[i]) ? unknown : name;
+        else if (find_added_default(stream, table, name) != NULL) /* dropped, and added again */
+            unknown = name;
     }
     return unknown;
+}
+
+/* A column was dropped and another one of its name added: the definition may look the same. */
+static bool adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,
+                              const struct table *current) {
+    for (size_t i = 0; i < current->column_count; i++)
+        if (find_added_default(stream, table, current->columns[i].name) != NULL)
+            return true;
+    return false;
 }
 
 static struct source_event *push_table(struct mysql_stream *stream, struct stream_table *table, struct table *next) {
@@ -528,10 +599,10 @@ static void announce(struct mysql_stream *stream, struct stream_map *map, const 
         struct column_rename *renames;
         event->rename_count = collect_renames(stream, map->table, next, &renames);
         event->renames = renames;
-        const char *unknown = set_initial_values(schema, map->table, next, renames, event->rename_count);
+        const char *unknown = set_initial_values(stream, schema, map->table, next, renames, event->rename_count);
         if (unknown != NULL)
-            event->reload = arena_printf(
-                &stream->arena, "the added column %s is computed or has a default that the log does not tell", unknown);
+            event->reload =
+                arena_printf(&stream->arena, "the log does not tell what the added column %s was filled with", unknown);
     }
     map->announced = next;
     stream_forget_changes(stream, map->table);
@@ -634,8 +705,8 @@ static bool resolve_by_server(struct mysql_stream *stream, struct stream_map *ma
         error_prefix(&why, "table %s.%s", table->schema, table->name);
         return pass_or_fail(stream, map, &why, err);
     }
-    if (current != NULL && mysql_schema_tables_equal(definition.table, current) &&
-        have_same_words(definition.table, current))
+    if (current != NULL && !adds_known_column(stream, table, current) &&
+        mysql_schema_tables_equal(definition.table, current) && have_same_words(definition.table, current))
         return settle(stream, map, from, &definition, err);
     if (!make_plan(stream, map, from, &definition, &why)) /* before it is announced: rows must be readable */
         return pass_or_fail(stream, map, &why, err);

@@ -23,6 +23,12 @@ static void describe(const struct mysql_statement *s, struct buf *out) {
     }
     for (size_t i = 0; i < s->rename_count; i++)
         buf_printf(out, " [%s>%s]", s->renames[i].from, s->renames[i].to);
+    for (size_t i = 0; i < s->added_count; i++) {
+        static const char *const defaults[] = {"bare", "null", "literal", "computed"};
+        buf_printf(out, " +%s %s", s->added[i].name, defaults[s->added[i].kind]);
+        if (s->added[i].literal != NULL)
+            buf_printf(out, " %s", s->added[i].literal);
+    }
     if (s->replaces)
         buf_append_text(out, " replaces");
     if (s->moves_rows != NULL)
@@ -41,6 +47,33 @@ static void assert_statement(const char *text, uint64_t sql_mode, const char *wa
         fail_msg("%s\n  is  %s\n  not %s", text, got.data, want);
     buf_deinit(&got);
     arena_deinit(&arena);
+}
+
+static void test_added_columns(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"ALTER TABLE t ADD a INT", "alter db.t +a bare"},
+        {"ALTER TABLE t ADD COLUMN IF NOT EXISTS `a b` INT NOT NULL FIRST", "alter db.t +a b bare"},
+        {"ALTER TABLE t ADD a INT DEFAULT 5 AFTER b, ADD b INT DEFAULT NULL", "alter db.t +a literal 5 +b null"},
+        {"ALTER TABLE t ADD COLUMN (a DECIMAL(5,2) DEFAULT -1.50, b VARCHAR(5) DEFAULT 'x,)'), DROP c",
+         "alter db.t +a literal -1.50 +b literal x,)"},
+        {"ALTER TABLE t ADD a ENUM('x','y') DEFAULT \"y\" NOT NULL", "alter db.t +a literal y"},
+        {"ALTER TABLE t ADD a TEXT DEFAULT 'it''s'", "alter db.t +a computed"},
+        {"ALTER TABLE t ADD a TEXT DEFAULT 'a\\nb'", "alter db.t +a computed"},
+        {"ALTER TABLE t ADD a DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)",
+         "alter db.t +a computed"},
+        {"ALTER TABLE t ADD a INT DEFAULT (1 + 2), ADD b INT DEFAULT b'1'", "alter db.t +a computed +b computed"},
+        {"ALTER TABLE t ADD a INT AS (b * 2) STORED", "alter db.t +a computed"},
+        {"ALTER TABLE t ADD a BOOL DEFAULT TRUE COMMENT 'DEFAULT 3'", "alter db.t +a literal 1"},
+        {"ALTER TABLE t ADD a INT AUTO_INCREMENT, ADD UNIQUE KEY (a)", "alter db.t +a computed"},
+        {"ALTER TABLE t ADD INDEX (a), ADD PRIMARY KEY (b), ADD CONSTRAINT c CHECK (d > 0)", "alter db.t"},
+        {"ALTER TABLE t ADD a INT DEFAULT", "alter db.t +a computed"},
+        {"ALTER TABLE t ADD (a INT DEFAULT 1", "alter db.t +a literal 1"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_statement(cases[i].text, 0, cases[i].want);
 }
 
 static void test_statements(void **state) {
@@ -88,16 +121,17 @@ static void test_statements(void **state) {
         {"RENAME TABLE a TO b", "rename db.a>db.b"},
         {"rename tables a to x.b, `c d` to e , x.b wait 5 to a", "rename db.a>x.b db.c d>db.e x.b>db.a"},
         {"RENAME USER a TO b", "other"},
-        {"ALTER TABLE t ADD c int", "alter db.t"},
-        {"ALTER ONLINE IGNORE TABLE IF EXISTS t WAIT 5 ADD c int", "alter db.t"},
+        {"ALTER TABLE t ADD c int", "alter db.t +c bare"},
+        {"ALTER ONLINE IGNORE TABLE IF EXISTS t WAIT 5 ADD c int", "alter db.t +c bare"},
         {"alter table t rename column `a` to `b`, rename column c to d", "alter db.t [a>b] [c>d]"},
         {"ALTER TABLE t CHANGE a b int COMMENT 'x, CHANGE y z', CHANGE COLUMN c d enum('(', ',') DEFAULT ')'",
          "alter db.t [a>b] [c>d]"},
         {"ALTER TABLE t CHANGE COLUMN IF EXISTS a A int, CHANGE b b bigint", "alter db.t [a>A]"},
-        {"ALTER TABLE t ADD COLUMN (x int, y varchar(9) DEFAULT ', RENAME COLUMN p TO q'), DROP a", "alter db.t"},
+        {"ALTER TABLE t ADD COLUMN (x int, y varchar(9) DEFAULT ', RENAME COLUMN p TO q'), DROP a",
+         "alter db.t +x bare +y literal , RENAME COLUMN p TO q"},
         {"ALTER TABLE t RENAME INDEX a TO b, RENAME KEY c TO d", "alter db.t"},
         {"ALTER TABLE t RENAME u", "alter db.t>db.u"},
-        {"ALTER TABLE x.t ADD c int, RENAME TO `y`.`u`", "alter x.t>y.u"},
+        {"ALTER TABLE x.t ADD c int, RENAME TO `y`.`u`", "alter x.t>y.u +c bare"},
         {"ALTER TABLE t RENAME AS u, RENAME COLUMN a TO b", "alter db.t>db.u [a>b]"},
         {"ALTER TABLE t RENAME = u", "alter db.t>db.u"},
         {"ALTER TABLE t DROP PARTITION p0", "alter db.t (DROP PARTITION)"},
@@ -114,7 +148,7 @@ static void test_statements(void **state) {
         {"DELETE FROM t", "change db.FROM db.t"},
         /* unfinished quotes and comments end the statement, and nothing is read behind it */
         {"DROP TABLE `t", "drop db.t"},
-        {"ALTER TABLE t ADD c int DEFAULT '", "alter db.t"},
+        {"ALTER TABLE t ADD c int DEFAULT '", "alter db.t +c computed"},
         {"TRUNCATE t /*", "truncate db.t"},
         {"TRUNCATE /*", "other"},
         {"DROP TABLE ", "other"},
@@ -130,11 +164,12 @@ static void test_sql_modes(void **state) {
     assert_statement("DROP TABLE \"a\"", 0, "other");
     /* With backslashes as escapes the string goes on behind the quote; without them the RENAME is outside of it. */
     const char *text = "ALTER TABLE t ADD c char DEFAULT '\\', RENAME COLUMN a TO b -- '";
-    assert_statement(text, 0, "alter db.t");
-    assert_statement(text, MYSQL_MODE_NO_BACKSLASH_ESCAPES, "alter db.t [a>b]");
+    assert_statement(text, 0, "alter db.t +c computed");
+    assert_statement(text, MYSQL_MODE_NO_BACKSLASH_ESCAPES, "alter db.t [a>b] +c computed");
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_statements), cmocka_unit_test(test_sql_modes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_statements), cmocka_unit_test(test_added_columns),
+                                       cmocka_unit_test(test_sql_modes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
