@@ -289,6 +289,11 @@ struct name_list {
     size_t count;
 };
 
+/* The tables with something that a person has to know about. */
+struct table_lists {
+    struct name_list keyless, other_engines, cascades;
+};
+
 static void add_name(struct name_list *list, const struct mysql_schema_name *name) {
     if (list->count++ < NAMES_SHOWN)
         buf_printf(&list->text, "%s%s.%s", list->count > 1 ? ", " : "", name->schema, name->name);
@@ -317,9 +322,48 @@ static bool try_select(struct preflight *check, const struct mysql_schema_name *
     return ok;
 }
 
+/* Does this line of SHOW CREATE TABLE declare a foreign key that changes or removes rows of its table? */
+static bool is_cascade(const char *line, size_t len) {
+    static const char *const rules[] = {" CASCADE", " SET NULL", " SET DEFAULT"};
+    if (memmem(line, len, " FOREIGN KEY ", 13) == NULL || strncmp(line, "  CONSTRAINT ", 13) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        char on_delete[32], on_update[32];
+        snprintf(on_delete, sizeof on_delete, " ON DELETE%s", rules[i]);
+        snprintf(on_update, sizeof on_update, " ON UPDATE%s", rules[i]);
+        if (memmem(line, len, on_delete, strlen(on_delete)) != NULL ||
+            memmem(line, len, on_update, strlen(on_update)) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* From the table's own text: MariaDB shows information_schema.referential_constraints only to who may do more than SELECT. */
+static bool find_cascade(struct preflight *check, const struct mysql_schema_name *name, bool *found,
+                         struct error *err) {
+    struct mysql_result result;
+    struct buf sql;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    buf_append_text(&sql, "SHOW CREATE TABLE ");
+    mysql_append_name(&sql, name->schema);
+    buf_append_char(&sql, '.');
+    mysql_append_name(&sql, name->name);
+    bool ok = mysql_conn_query(check->conn, check->report->arena, &result, err, "%s", sql.data);
+    buf_deinit(&sql);
+    *found = false;
+    if (!ok)
+        return false;
+    const char *text = result.row_count > 0 ? mysql_result_cell(&result, 0, 1) : NULL;
+    for (const char *line = text; line != NULL && !*found;) {
+        const char *end = strchr(line, '\n');
+        *found = is_cascade(line, end != NULL ? (size_t)(end - line) : strlen(line));
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return true;
+}
+
 static bool check_table(struct preflight *check, const struct mysql_collations *collations,
-                        const struct mysql_schema_name *name, struct name_list *keyless,
-                        struct name_list *other_engines, struct error *err) {
+                        const struct mysql_schema_name *name, struct table_lists *lists, struct error *err) {
     struct mysql_schema *schema = NULL;
     struct table *table;
     struct error why;
@@ -343,16 +387,27 @@ static bool check_table(struct preflight *check, const struct mysql_collations *
         const char *object = arena_printf(check->report->arena, "`%s`.`%s`", name->schema, name->name);
         check_report_add(check->report, CHECK_FAILED, subject, grant_statement(check, "SELECT", object), "%s",
                          why.message);
+        return true;
     }
+    bool cascades;
+    if (!find_cascade(check, name, &cascades, &why)) {
+        if (is_fatal(&why)) {
+            *err = why;
+            return false;
+        }
+        cascades = false; /* dropped in between */
+    }
+    if (cascades)
+        add_name(&lists->cascades, name);
     if (schema != NULL && schema->key_count == 0)
-        add_name(keyless, name);
+        add_name(&lists->keyless, name);
     if (!is_transactional(name->engine))
-        add_name(other_engines, name);
+        add_name(&lists->other_engines, name);
     return true;
 }
 
-static void report_names(struct preflight *check, const struct name_list *keyless,
-                         const struct name_list *other_engines) {
+static void report_names(struct preflight *check, const struct table_lists *lists) {
+    const struct name_list *keyless = &lists->keyless, *other_engines = &lists->other_engines;
     if (keyless->count > 0)
         check_report_add(check->report, CHECK_WARNING, "primary keys", "ALTER TABLE … ADD PRIMARY KEY (…);",
                          "%zu tables have none: only inserts reach the lake (%s)", keyless->count, keyless->text.data);
@@ -362,19 +417,27 @@ static void report_names(struct preflight *check, const struct name_list *keyles
             "%zu tables are in an engine without transactions: a full load while they change is not consistent "
             "(%s)",
             other_engines->count, other_engines->text.data);
+    if (lists->cascades.count > 0)
+        check_report_add(
+            check->report, CHECK_WARNING, "foreign keys",
+            "ALTER TABLE … DROP FOREIGN KEY …, ADD FOREIGN KEY … ON DELETE RESTRICT ON UPDATE RESTRICT;",
+            "%zu tables have foreign keys with CASCADE or SET NULL: the server does not log what these change, and it "
+            "does not reach the lake (%s)",
+            lists->cascades.count, lists->cascades.text.data);
 }
 
 static bool check_tables(struct preflight *check, struct error *err) {
     struct mysql_collations collations;
     struct mysql_schema_name *names = NULL;
     size_t count = 0;
-    struct name_list keyless = {0}, other_engines = {0};
-    buf_init(&keyless.text, BUF_MAX_DEFAULT);
-    buf_init(&other_engines.text, BUF_MAX_DEFAULT);
+    struct table_lists lists = {0};
+    buf_init(&lists.keyless.text, BUF_MAX_DEFAULT);
+    buf_init(&lists.other_engines.text, BUF_MAX_DEFAULT);
+    buf_init(&lists.cascades.text, BUF_MAX_DEFAULT);
     bool ok = mysql_collations_init(&collations, check->conn, err) &&
               mysql_schema_list(check->conn, &check->source->config->source, check->report->arena, &names, &count, err);
     for (size_t i = 0; ok && i < count; i++)
-        ok = check_table(check, &collations, &names[i], &keyless, &other_engines, err);
+        ok = check_table(check, &collations, &names[i], &lists, err);
     if (ok && count == 0)
         check_report_add(
             check->report, CHECK_FAILED, "tables", grant_statement(check, "SELECT", "*.*"),
@@ -383,9 +446,10 @@ static bool check_tables(struct preflight *check, struct error *err) {
     else if (ok)
         check_report_add(check->report, CHECK_OK, "tables", NULL, "%zu are chosen", count);
     if (ok)
-        report_names(check, &keyless, &other_engines);
-    buf_deinit(&keyless.text);
-    buf_deinit(&other_engines.text);
+        report_names(check, &lists);
+    buf_deinit(&lists.keyless.text);
+    buf_deinit(&lists.other_engines.text);
+    buf_deinit(&lists.cascades.text);
     mysql_collations_deinit(&collations);
     return ok;
 }

@@ -774,6 +774,18 @@ def test_check_finds_what_is_wrong_and_says_what_mends_it(server, shop):
         server.sql("set global binlog_row_image = 'FULL', global binlog_row_metadata = 'FULL', global binlog_format = 'ROW', global binlog_expire_logs_seconds = 2592000")
 
 
+def test_check_names_the_tables_whose_foreign_keys_change_rows(server, shop):
+    """InnoDB does it by itself: no row events. The user of sluice has no more than SELECT."""
+    server.sql("use shop; create table parent (id int primary key); create table child (id int primary key, p int, foreign key (p) references parent (id) on delete cascade);"
+               "create table `odd ``child` (id int primary key, p int, foreign key (p) references parent (id) on update set null)")
+    server.sql("create table shop.strict (id int primary key, p int comment ' FOREIGN KEY x ON DELETE CASCADE', foreign key (p) references shop.parent (id))")
+    result, text, mend = shop.check()["foreign keys"]
+    assert result == "warning" and "RESTRICT" in mend
+    assert "(shop.child, shop.odd `child)" in text
+    server.sql("drop table shop.child, shop.`odd ``child`")
+    assert "foreign keys" not in shop.check()
+
+
 def test_check_finds_missing_privileges(server, shop):
     server.sql(f"create table shop.a (id int primary key); create user if not exists poor@'%' identified by '{PASSWORD}'; grant select on shop.* to poor@'%'")
     results = Dump(server, user="poor").check()
