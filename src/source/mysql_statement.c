@@ -383,14 +383,21 @@ static void skip_to_next_part(struct lexer *lexer) {
 
 static void parse_alter(struct parse *parse) {
     struct lexer *lexer = &parse->lexer;
-    while (take_word(lexer, "ONLINE") || take_word(lexer, "OFFLINE") || take_word(lexer, "IGNORE"))
-        ;
+    bool ignore = false;
+    for (;;) {
+        if (take_word(lexer, "IGNORE"))
+            ignore = true;
+        else if (!take_word(lexer, "ONLINE") && !take_word(lexer, "OFFLINE"))
+            break;
+    }
     if (!take_word(lexer, "TABLE"))
         return;
     take_if_exists(lexer);
     if (take_statement_table(parse) == NULL)
         return;
     parse->out->kind = MYSQL_STATEMENT_ALTER_TABLE;
+    if (ignore)
+        parse->out->moves_rows = "IGNORE"; /* removes the rows that a new key does not allow */
     if (take_word(lexer, "WAIT"))
         next(lexer);
     else
@@ -479,12 +486,30 @@ static void parse_start(struct parse *parse) {
 
 static void parse_commit(struct parse *parse) { parse->out->kind = MYSQL_STATEMENT_COMMIT; }
 
-void mysql_statement_parse(struct arena *arena, struct slice text, struct slice default_schema, uint64_t sql_mode,
-                           struct mysql_statement *out) {
+static void parse_verb(struct parse *parse);
+
+/* MariaDB: SET STATEMENT lock_wait_timeout = 5, … FOR statement, which is logged as it was written. */
+static void parse_set(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    size_t depth = 0;
+    if (!take_word(lexer, "STATEMENT"))
+        return;
+    while (lexer->token.kind != TOKEN_END && !(depth == 0 && at_word(lexer, "FOR"))) {
+        if (at_symbol(lexer, '('))
+            depth++;
+        else if (at_symbol(lexer, ')') && depth > 0)
+            depth--;
+        next(lexer);
+    }
+    if (take_word(lexer, "FOR") && !at_word(lexer, "SET"))
+        parse_verb(parse);
+}
+
+static void parse_verb(struct parse *parse) {
     static const struct {
         const char *word;
         void (*parse)(struct parse *parse);
-    } statements[] = {
+    } verbs[] = {
         {"BEGIN", parse_begin},
         {"COMMIT", parse_commit},
         {"ROLLBACK", parse_rollback},
@@ -502,16 +527,22 @@ void mysql_statement_parse(struct arena *arena, struct slice text, struct slice 
         {"REPLACE", parse_change},
         {"LOAD", parse_change},
         {"WITH", parse_change},
+        {"SET", parse_set},
     };
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (take_word(&parse->lexer, verbs[i].word)) {
+            verbs[i].parse(parse);
+            return;
+        }
+}
+
+void mysql_statement_parse(struct arena *arena, struct slice text, struct slice default_schema, uint64_t sql_mode,
+                           struct mysql_statement *out) {
     *out = (struct mysql_statement){.kind = MYSQL_STATEMENT_OTHER};
     struct parse parse = {
         .lexer = {.arena = arena, .pos = text.data, .end = text.data + text.len, .sql_mode = sql_mode},
         .default_schema = default_schema,
         .out = out};
     next(&parse.lexer);
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
-        if (take_word(&parse.lexer, statements[i].word)) {
-            statements[i].parse(&parse);
-            return;
-        }
+    parse_verb(&parse);
 }
