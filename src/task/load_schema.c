@@ -432,7 +432,11 @@ static bool check_names(const struct load_schema *schema, struct error *err) {
         const char *name = schema->columns[i].name;
         for (size_t r = 0; r < sizeof reserved / sizeof reserved[0]; r++)
             if (strcasecmp(name, reserved[r]) == 0)
-                return error_set(err, ERROR_DATA, "column \"%s\": sluice uses this name itself in the lake", name);
+                return error_set(
+                    err, ERROR_DATA,
+                    "column \"%s\": sluice uses this name itself in the lake: rename the column at the source, "
+                    "or leave the table inactive",
+                    name);
         if (load_find_column(schema->columns + i + 1, schema->column_count - i - 1, name) >= 0)
             return error_set(err, ERROR_DATA,
                              "two columns are named \"%s\", but for upper and lower case, which lake readers "

@@ -38,6 +38,7 @@ static void end_attempt(struct load_run *run) {
     lake_close(run->lake);
     run->lake = NULL;
     run->have_schema = false;
+    run->format = (struct load_format){0}; /* its texts are the arena's */
     if (run->row_known)
         controller_row_deinit(&run->row);
     run->row_known = false;
@@ -292,10 +293,23 @@ static bool capture_moved_on(struct load_run *run, const struct error *why) {
     return moved;
 }
 
-static void fail(struct load_run *run, const struct error *why) {
+/* What is wrong with a raw file begins with its name. Until that is mended the lake's table stays as it is. */
+static void advise(const struct load_run *run, struct error *err) {
+    const char *folder = run->format.folder;
+    if (err->kind != ERROR_DATA || folder == NULL || strncmp(err->message, folder, strlen(folder)) != 0)
+        return;
+    const struct error plain = *err;
+    bool typed = run->captured == NULL && strstr(plain.message, ", column \"") != NULL;
+    error_set(err, plain.kind, "%s; correct the file and load again%s", plain.message,
+              typed ? ", or give the column another type (tables: columns) and load the table in full again" : "");
+}
+
+static void fail(struct load_run *run, const struct error *error) {
     struct load_job *job = run->job;
+    struct error own = *error, *why = &own;
     if (why->kind == ERROR_CANCELLED)
         return;
+    advise(run, why);
     if (capture_moved_on(run, why)) {
         log_debug("%s.%s waits: capture replaced its full load: %s", job->schema, job->table, why->message);
         job->outcome = LOAD_WAITING;

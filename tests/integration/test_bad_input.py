@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_taken(raw, text, words):
     bad = change_file(raw, "")
     bad.write_bytes(text.encode("latin-1"))
     change_file(raw, "Op,id\nI,8\n", table="other")
-    fails(raw, DATA, r"shop[./]t", *words, args=("load",))
+    fails(raw, DATA, r"shop[./]t", *words, "correct the file and load again", args=("load",))
     # The table is as it was; the other one was loaded all the same.
     assert [r["name"] for r in raw.query("select name from shop.t order by id")] == ["one", "two"]
     assert len(raw.query("select * from shop.other")) == 2

@@ -375,6 +375,12 @@ def test_an_odd_name_of_a_table_and_its_columns():
 # --- volume ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["op", "_SEQ"])
+def test_a_column_with_a_name_of_sluice_is_refused(product, name):
+    product.full_load(["id", name], [[1, 1]])
+    load_fails(product.sluice, f'column "{name}"', "rename the column at the source")
+
+
 def test_a_million_changes_of_a_thousand_keys(product):
     product.full_load(["id", "n"], [[i, 0] for i in range(1000)])
     name = product.next_name()
