@@ -4,11 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One line: control characters of foreign messages (DuckDB, MySQL) must not break the log. */
+/* Bytes of the UTF-8 character at p; 0: it is none, or it is cut off. */
+static size_t utf8_length(const unsigned char *p) {
+    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool no_character = (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return overlong || no_character ? 0 : len;
+}
+
+/* One line of UTF-8: control characters of foreign messages (DuckDB, MySQL) and of data must not break the log, nor reach a
+ * terminal; half a character, where a message was cut, would make its JSON invalid. */
 static void message_flatten(char *text) {
-    for (char *p = text; *p != '\0'; p++)
-        if (*p == '\n' || *p == '\r' || *p == '\t')
-            *p = ' ';
+    size_t len;
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p += len) {
+        len = utf8_length(p);
+        if (len == 0 || *p < 0x20 || *p == 0x7f) {
+            *p = len == 0 ? '?' : ' ';
+            len = 1;
+        }
+    }
 }
 
 static void message_format(struct error *err, const char *format, va_list args) {

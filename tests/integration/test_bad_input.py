@@ -1,5 +1,6 @@
 """What users do wrong and what machines do to them: one line that says what to do, the right exit code, and a retry that works."""
 
+import json
 import re
 import sqlite3
 import subprocess
@@ -181,6 +182,19 @@ def test_a_file_that_cannot_be_taken(raw, text, words):
     change_file(raw, "Op,id,price,name\nU,1,9.50,mended\nI,3,3.00,three\n")
     raw.run("load")
     assert [r["name"] for r in raw.query("select name from shop.t order by id")] == ["mended", "two", "three"]
+
+
+@pytest.mark.parametrize("value", ["a" + "\u00e9" * 200, "\x1b[31m" + "\u6f22" * 200])
+def test_an_error_is_utf8_without_control_characters(value):
+    """Also where it was cut within a character."""
+    table = {"name": "shop.t", "primary_key": ["id"], "partition_key": ["name"], "active": True}
+    with Sluice(source={"engine": "dms"}, tables=[table]) as sluice:
+        (sluice.raw / "shop" / "t").mkdir(parents=True)
+        (sluice.raw / "shop" / "t" / "LOAD00000001.csv").write_text(f"id,name\n1,{value}\n")
+        done = subprocess.run([*sluice.command("--log-format", "json"), "load"], capture_output=True, timeout=60)
+        messages = [json.loads(line.decode())["message"] for line in done.stderr.splitlines()]
+        assert "is too long" in messages[-1] and "\x1b" not in messages[-1], messages
+        assert "is too long" in sluice.status()["tables"][0]["load"]["last_error"]
 
 
 def test_a_damaged_archive(raw):
