@@ -157,7 +157,28 @@ static bool date_exists(const char *text, size_t len) {
     return len >= DATE_TEXT_BYTES && mysql_date_exists(digits(text, 4), digits(text + 5, 2), digits(text + 8, 2));
 }
 
-static struct value read_number(struct text_column *column, const char *text) {
+/* The server prints the fewest digits that read back the same. Where it uses no exponent and value_format_double would not
+ * either (0.00001 <= |v| < 1e15), its text is the one to give. */
+static bool is_final_double(const char *text, size_t len) {
+    enum { WHOLE_DIGITS = 15, LEADING_ZEROS = 4 };
+    const char *p = text + (*text == '-'), *end = text + len, *whole = p;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    if (p == whole || p - whole > WHOLE_DIGITS || p == end)
+        return p == end && p - whole <= WHOLE_DIGITS;
+    const char *fraction = ++p;
+    while (p < end && *p == '0')
+        p++;
+    if (*whole == '0' && p - fraction > LEADING_ZEROS)
+        return false;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p == end && fraction[-1] == '.';
+}
+
+static struct value read_number(struct text_column *column, const char *text, size_t text_len) {
+    if (column->form == FORM_DOUBLE && is_final_double(text, text_len))
+        return (struct value){text, (uint32_t)text_len, VALUE_PLAIN};
     size_t len = column->form == FORM_FLOAT ? value_format_float((float)strtod(text, NULL), column->number)
                                             : value_format_double(strtod(text, NULL), column->number);
     return (struct value){column->number, (uint32_t)len, VALUE_PLAIN};
@@ -179,7 +200,7 @@ static bool read_cell(struct mysql_text *text, size_t i, char *cell, unsigned lo
         return true;
     case FORM_FLOAT:
     case FORM_DOUBLE:
-        *out = read_number(column, cell);
+        *out = read_number(column, cell, len);
         return true;
     case FORM_DATE:
         if (!date_exists(cell, len)) {
