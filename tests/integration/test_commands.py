@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 
 import pytest
@@ -331,3 +332,13 @@ def test_json_log(sluice):
     done = sluice.run("--log-format", "json", "load", "--table", "nothing", ok=(USAGE,))
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert lines[-1]["level"] == "ERROR" and "nothing" in lines[-1]["message"]
+
+
+def test_the_demo_ends_by_itself_and_leaves_nothing_behind(tmp_path):
+    done = subprocess.run([str(binary()), "demo"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "U | 1001 | Trail lantern | 21.50 | 2026-11-06 09:30:00" in lines  # the update
+    assert "24 | 9 | 8520 | 2026-11-06" in lines  # one product less, one store and 120 orders more
+    assert list(tmp_path.iterdir()) == []
