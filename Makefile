@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 
 export SLUICE_BIN ?= $(CURDIR)/build-test/sluice
 
-.PHONY: all build deps test test-mysql97 unit bench lint lint-fix asan fuzz demo install clean help
+.PHONY: all build deps test test-mysql97 test-scale unit bench lint lint-fix asan fuzz demo install clean help
 .DEFAULT_GOAL := build
 all: build
 
@@ -64,6 +64,9 @@ test: deps-test build-test build-asan ## every suite; ends with one line: N pass
 
 test-mysql97: deps-test deps-mysql97 build-test ## the integration tests that need MySQL 9.7 (follows Debian sid)
 	@.deps/venv/bin/python -m pytest tests/integration -m mysql97 --mysql97
+
+test-scale: deps-test build-test ## a table of 3 GB within memory_limit 512MB (some minutes, 4 GB of disk)
+	@SLUICE_SCALE_GB=3 .deps/venv/bin/python -m pytest -c tests/pytest.ini --rootdir=. -s tests/integration/test_scale.py -k large_table
 
 bench: deps-bench build ## the measurements of bench/README.md
 	@.deps/venv/bin/python bench/run.py

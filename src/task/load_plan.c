@@ -164,8 +164,11 @@ static bool plan_changes(struct arena *arena, const struct controller_row *row, 
     plan->change_count = end - begin;
     if (plan->change_count > 0)
         plan->last_incremental_file = arena_printf(arena, "%s%s", row->path, files->changes[end - 1].name);
-    plan->skips_applied_changes = plan->full_load_due && captured != NULL &&
-                                  raw_compare_names(applied, later_name("", captured->full_load_after)) > 0;
+    /* Files of AWS DMS do not say which changes are older than the full load; its time does, nearly. */
+    char loaded_at[RAW_NAME_BYTES];
+    raw_format_change_name(files->full_load_newest_us, NULL, RAW_CSV, loaded_at);
+    const char *older = captured != NULL ? later_name("", captured->full_load_after) : loaded_at;
+    plan->skips_applied_changes = plan->full_load_due && raw_compare_names(applied, older) > 0;
     return true;
 }
 
