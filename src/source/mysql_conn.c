@@ -284,6 +284,9 @@ static bool send_query(struct mysql_conn *conn, const char *sql, size_t len, str
     return mysql_real_query(conn->mysql, sql, (unsigned long)len) == 0 || fail(conn, err);
 }
 
+static bool send_format(struct mysql_conn *conn, const char *format, va_list args, struct error *err)
+    __attribute__((format(printf, 2, 0)));
+
 static bool send_format(struct mysql_conn *conn, const char *format, va_list args, struct error *err) {
     va_list again;
     va_copy(again, args);

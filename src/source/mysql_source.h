@@ -42,18 +42,19 @@ bool mysql_source_log_end(struct mysql_conn *conn, struct mysql_position *out, s
 /* MariaDB: adds the GTIDs that belong to the position's file and pos. */
 bool mysql_source_add_mariadb_gtid(struct mysql_conn *conn, struct mysql_position *position, struct error *err);
 
-bool mysql_check(struct source *source, struct check_report *report, struct error *err);
+/* The operations. `base` is the source, the snapshot or the stream that mysql.c's own structs begin with. */
+bool mysql_check(struct source *base, struct check_report *report, struct error *err);
 
-bool mysql_snapshot_open(struct source *source, const struct table *const *tables, size_t table_count, unsigned readers,
+bool mysql_snapshot_open(struct source *base, const struct table *const *tables, size_t table_count, unsigned readers,
                          struct source_snapshot **out, struct error *err);
-const char *mysql_snapshot_position(struct source_snapshot *snapshot, unsigned reader);
-bool mysql_snapshot_read(struct source_snapshot *snapshot, unsigned reader, const struct table *table,
-                         source_row_fn row, void *context, struct error *err);
-void mysql_snapshot_close(struct source_snapshot *snapshot);
+const char *mysql_snapshot_position(struct source_snapshot *base, unsigned reader);
+bool mysql_snapshot_read(struct source_snapshot *base, unsigned index, const struct table *table, source_row_fn row,
+                         void *context, struct error *err);
+void mysql_snapshot_close(struct source_snapshot *base);
 
 bool mysql_stream_open(struct source *source, const char *position, struct source_tables *tables,
                        struct source_stream **out, struct error *err);
-bool mysql_stream_next(struct source_stream *stream, struct source_event *event, struct error *err);
-void mysql_stream_close(struct source_stream *stream);
+bool mysql_stream_next(struct source_stream *base, struct source_event *event, struct error *err);
+void mysql_stream_close(struct source_stream *base);
 
 #endif

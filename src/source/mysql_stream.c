@@ -408,6 +408,7 @@ static bool read_row(struct mysql_stream *stream, struct source_event *event, bo
     struct mysql_rows *rows = &stream->rows.rows;
     struct stream_table *table = stream->rows.map->table;
     struct error why;
+    why.kind = ERROR_NONE; /* the rest only with a failure: this runs for each row */
     bool more = false;
     bool ok = table->source->stopped || mysql_rows_next(rows, &more, &why);
     if (ok && more) {
@@ -446,12 +447,14 @@ static bool read_payload_event(struct mysql_stream *stream, struct error *err) {
            fail_at_event(stream, err);
 }
 
-static bool explain_dump_error(struct mysql_stream *stream, struct error *err);
+static void explain_dump_error(struct mysql_stream *stream, struct error *err);
 
 static bool read_packet(struct mysql_stream *stream, struct mysql_event *event, struct error *err) {
     struct slice packet;
-    if (!mysql_conn_next_packet(stream->log, &packet, err))
-        return explain_dump_error(stream, err);
+    if (!mysql_conn_next_packet(stream->log, &packet, err)) {
+        explain_dump_error(stream, err);
+        return false;
+    }
     stream->size_bytes += packet.len;
     if (!mysql_event_parse(&stream->decoder, packet.data, packet.len, event, err)) {
         stream->event_pos = stream->log_pos;
@@ -769,22 +772,24 @@ static void append_oldest_log(struct mysql_stream *stream, struct buf *out) {
     arena_deinit(&arena);
 }
 
-static bool explain_dump_error(struct mysql_stream *stream, struct error *err) {
+static void explain_dump_error(struct mysql_stream *stream, struct error *err) {
     static const char *const gone[] = {
         "first log file name",  "purged", "not in the master's binlog", "in any binlog files", "more GTIDs than",
         "position > file size", NULL};
     static const char *const rivals[] = {"same server_uuid", "same server_id", NULL};
-    if (err->code != MYSQL_ERROR_BINLOG_READ)
-        return error_prefix(err, "reading the binlog");
-    if (mentions_one_of(err->message, rivals)) {
+    bool of_the_log = err->code == MYSQL_ERROR_BINLOG_READ;
+    if (of_the_log && mentions_one_of(err->message, rivals)) {
         err->kind = ERROR_CONFIG;
-        return error_prefix(err,
-                            "another replica, or another sluice, follows this server with the server id %" PRIu32
-                            "; give this task a source.server_id of its own",
-                            mysql_source_server_id(stream->source->config));
+        error_prefix(err,
+                     "another replica, or another sluice, follows this server with the server id %" PRIu32
+                     "; give this task a source.server_id of its own",
+                     mysql_source_server_id(stream->source->config));
+        return;
     }
-    if (!mentions_one_of(err->message, gone))
-        return error_prefix(err, "reading the binlog");
+    if (!of_the_log || !mentions_one_of(err->message, gone)) {
+        error_prefix(err, "reading the binlog");
+        return;
+    }
     const char *retention = mysql_conn_server(stream->log)->mariadb && mysql_conn_server(stream->log)->version < 100601
                                 ? "expire_logs_days = 7"
                                 : "binlog_expire_logs_seconds = 604800";
@@ -799,5 +804,4 @@ static bool explain_dump_error(struct mysql_stream *stream, struct error *err) {
         "said: %.600s",
         stream_position_text(stream), more.len > 0 ? more.data : "", retention, why.message);
     buf_deinit(&more);
-    return false;
 }
