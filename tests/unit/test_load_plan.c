@@ -65,6 +65,7 @@ static const struct plan_case cases[] = {
      .full_load = "LOAD00000001.csv LOAD00000002.csv",
      .new_date = "2026-11-01 10:00:00.000250",
      .new_file = PATH F2,
+     .skips = true,
      .state = LOAD_PLAN_DUE},
     {.what = "a bare name will do",
      .date = "2026-11-01 10:00:00",
