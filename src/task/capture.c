@@ -242,6 +242,10 @@ static void close_source(struct capture *capture) {
     capture->source = NULL;
 }
 
+static bool position_changed(const struct capture *capture, const char *before) {
+    return capture->position != NULL && (before == NULL || strcmp(capture->position, before) != 0);
+}
+
 /* Connects again and again: a source that goes away is waited for. One-shot runs give up sooner. */
 static bool capture_loop(struct capture *capture, struct error *err) {
     struct backoff backoff = {0};
@@ -249,14 +253,15 @@ static bool capture_loop(struct capture *capture, struct error *err) {
     char *target = NULL;
     bool ok = false;
     while (!ok) {
-        int64_t started_ms = clock_monotonic_ms();
+        char *before = mem_strdup(capture->position);
         bool connected = source_open(capture->config, &capture->source, err);
         ever_connected = ever_connected || connected;
         ok = connected && capture_connected(capture, &target, err);
+        if (position_changed(capture, before)) /* a connection that was of use */
+            backoff = (struct backoff){0};
+        mem_free(before);
         if (ok || cancel_requested() || err->kind != ERROR_RETRY)
             break;
-        if (connected && clock_monotonic_ms() - started_ms > BACKOFF_MAX_MS)
-            backoff = (struct backoff){0};
         if ((!ever_connected || !patient) && backoff.attempts + 1 >= FIRST_CONNECT_ATTEMPTS)
             break;
         if (!backoff_wait(&backoff, err))

@@ -375,7 +375,7 @@ class Writer:
                      "a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d as n from digits a, digits b, digits c, digits e, digits f) numbers "
                      f"where n < {rows}")
         self.execute("savepoint half")
-        self.execute(f"update bulk set payload = concat('changed by {batch}: ', payload) where id % 3 = 0 limit {rows // 2}")
+        self.execute(f"update bulk set payload = left(concat('changed by {batch}: ', payload), 60) where id % 3 = 0 limit {rows // 2}")
         if self.rng.random() < 0.5:
             self.execute("rollback to half")
         self.execute(f"delete from bulk where id % 5 = 1 limit {rows // 2}")
