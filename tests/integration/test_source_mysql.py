@@ -831,6 +831,37 @@ def test_tls_is_checked(shop):
             Dump(server, tls=True, tls_ca=str(ca)).position()
 
 
+def make_certificate(folder):
+    """An authority of its own, and a server's certificate for 127.0.0.1 that it signed."""
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr")
+    (folder / "names").write_text("subjectAltName = IP:127.0.0.1, DNS:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names", "-out", "server.pem")
+    return folder
+
+
+@pytest.mark.parametrize("kind", [MariaDB, MySQL80])
+def test_tls_with_a_certificate_that_is_right(kind, tmp_path):
+    folder = make_certificate(tmp_path)
+    with started(kind, ssl_ca=folder / "ca.pem", ssl_cert=folder / "server.pem", ssl_key=folder / "server.key") as server:
+        server.sql("create database shop; create table shop.a (id int primary key)")
+        dump = Dump(server, tls=True, tls_ca=str(folder / "ca.pem"))
+        assert dump.check()["tls"][0] == "ok"
+        start = dump.position()
+        server.sql("insert into shop.a values (1)")
+        assert [r["id"] for _, _, r, _ in changes(dump.stream(start, "--known"))] == ["1"]
+        assert dump.load()[1]["shop.a"] == [{"id": ["plain", "1"]}]
+        process = dump.start("stream", "--from", start, "--until-signal")
+        assert process.stdout.readline()
+        process.terminate()
+        process.stdout.read()
+        assert process.wait(5) == 0, "an encrypted stream sees a stop request as well"
+        with pytest.raises(Failed):
+            Dump(server, tls=True).position()  # the system does not know the authority
+
+
 def test_tls_that_the_server_does_not_offer():
     with started(MariaDB) as server:
         server.sql("create database shop")
