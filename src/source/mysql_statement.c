@@ -359,20 +359,28 @@ static void parse_alter_part(struct parse *parse) {
         parse_alter_rename(parse);
     } else if (take_word(lexer, "CHANGE")) {
         parse_alter_change(parse);
+        parse->out->converts = true;
+    } else if (take_word(lexer, "MODIFY")) {
+        parse->out->converts = true;
     } else if (take_word(lexer, "ADD")) {
         parse_alter_add(parse);
     } else if (lexer->token.kind == TOKEN_WORD) {
         struct token verb = lexer->token;
         next(lexer);
+        if (slice_equal_text_nocase(verb.text, "CONVERT") && at_word(lexer, "TO"))
+            parse->out->converts = true;
         for (size_t i = 0; i < sizeof movers / sizeof movers[0]; i++)
             if (slice_equal_text_nocase(verb.text, movers[i].verb) && at_word(lexer, movers[i].object))
                 parse->out->moves_rows = movers[i].text;
     }
 }
 
-static void skip_to_next_part(struct lexer *lexer) {
+static void skip_to_next_part(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
     size_t depth = 0;
     while (lexer->token.kind != TOKEN_END && !(depth == 0 && at_symbol(lexer, ','))) {
+        if (at_word(lexer, "AS") || at_word(lexer, "GENERATED"))
+            parse->out->computes = true;
         if (at_symbol(lexer, '('))
             depth++;
         else if (at_symbol(lexer, ')') && depth > 0)
@@ -404,7 +412,7 @@ static void parse_alter(struct parse *parse) {
         take_word(lexer, "NOWAIT");
     do {
         parse_alter_part(parse);
-        skip_to_next_part(lexer);
+        skip_to_next_part(parse);
     } while (take_symbol(lexer, ','));
 }
 
@@ -538,7 +546,7 @@ static void parse_verb(struct parse *parse) {
 
 void mysql_statement_parse(struct arena *arena, struct slice text, struct slice default_schema, uint64_t sql_mode,
                            struct mysql_statement *out) {
-    *out = (struct mysql_statement){.kind = MYSQL_STATEMENT_OTHER};
+    *out = (struct mysql_statement){.kind = MYSQL_STATEMENT_OTHER, .strict = (sql_mode & MYSQL_MODE_STRICT) != 0};
     struct parse parse = {
         .lexer = {.arena = arena, .pos = text.data, .end = text.data + text.len, .sql_mode = sql_mode},
         .default_schema = default_schema,

@@ -26,7 +26,8 @@ enum mysql_statement_kind {
     MYSQL_STATEMENT_XA_COMMIT,
     MYSQL_STATEMENT_XA_ROLLBACK,
     MYSQL_STATEMENT_CREATE_TABLE,  /* tables[0]; replaces */
-    MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; added; moves_rows */
+    MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; added;
+                                  * converts; moves_rows */
     MYSQL_STATEMENT_RENAME_TABLE,  /* tables with new names, in order */
     MYSQL_STATEMENT_DROP_TABLE,    /* tables */
     MYSQL_STATEMENT_DROP_DATABASE, /* name */
@@ -62,10 +63,17 @@ struct mysql_statement {
     struct mysql_added_column *added;
     size_t added_count;
     bool replaces;          /* CREATE OR REPLACE TABLE */
+    bool converts;          /* MODIFY, CHANGE, CONVERT TO: the values that exist may become others without row events */
+    bool computes;          /* one of these makes a computed column */
+    bool strict;            /* sql_mode: values that do not fit fail the statement */
     const char *moves_rows; /* "DROP PARTITION", …: rows come or go without row events; else NULL */
 };
 
-enum { MYSQL_MODE_ANSI_QUOTES = 0x4, MYSQL_MODE_NO_BACKSLASH_ESCAPES = 0x100000 };
+enum {
+    MYSQL_MODE_ANSI_QUOTES = 0x4,
+    MYSQL_MODE_NO_BACKSLASH_ESCAPES = 0x100000,
+    MYSQL_MODE_STRICT = 0x200000 | 0x400000, /* STRICT_TRANS_TABLES, STRICT_ALL_TABLES */
+};
 
 /* `text` in UTF-8; names without a schema get default_schema. Everything in *out lives in the arena. What cannot be read is
  * OTHER. */

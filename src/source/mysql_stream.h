@@ -153,6 +153,9 @@ bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table,
  * definition changed at all. */
 void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
                         const struct mysql_statement *statement);
+/* The renames among them that lead from a column of the known definition to one of `next`; in stream->arena. */
+size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
+                              struct column_rename **out);
 void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
 
 struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map);

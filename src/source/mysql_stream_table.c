@@ -491,8 +491,7 @@ static const char *exact_name(const struct table *table, const char *name) {
     return NULL;
 }
 
-/* The pending renames that lead from a column of the old definition to one of the new. */
-static size_t collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
+size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
                               struct column_rename **out) {
     json_t *pending = pending_of(stream, table), *pair;
     size_t count = 0, i;
@@ -597,7 +596,7 @@ static void announce(struct mysql_stream *stream, struct stream_map *map, const 
     struct source_event *event = push_table(stream, map->table, next);
     if (map->table->source->current != NULL) {
         struct column_rename *renames;
-        event->rename_count = collect_renames(stream, map->table, next, &renames);
+        event->rename_count = stream_collect_renames(stream, map->table, next, &renames);
         event->renames = renames;
         const char *unknown = set_initial_values(stream, schema, map->table, next, renames, event->rename_count);
         if (unknown != NULL)
