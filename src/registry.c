@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "catalog/catalog.h"
 #include "lake/lake.h"
 #include "source/source.h"
 #include "state/state.h"
@@ -22,6 +23,11 @@ const struct state_ops *const registry_states[] = {
 const struct source_ops *const registry_sources[] = {
     &source_mysql_ops,
     &source_mariadb_ops,
+    NULL,
+};
+
+const struct catalog_ops *const registry_catalogs[] = {
+    &catalog_sql_ops,
     NULL,
 };
 
