@@ -27,6 +27,8 @@ static const struct {
 static bool parse_parameter(const char *text, const char *name, uint32_t *out) {
     size_t len = strlen(name);
     int end = 0;
+    if (strpbrk(text, "+-") != NULL) /* sscanf takes a sign */
+        return false;
     return strncmp(text, name, len) == 0 && sscanf(text + len, "[%9u]%n", out, &end) == 1 && end > 0 &&
            text[len + (size_t)end] == '\0' && *out > 0;
 }

@@ -29,6 +29,8 @@ static const struct {
 static bool parse_parameters(const char *text, struct iceberg_type *out) {
     unsigned precision = 0, scale = 0, length = 0;
     int end = 0;
+    if (strpbrk(text, "+-") != NULL) /* sscanf takes a sign */
+        return false;
     if (sscanf(text, "decimal( %3u , %3u )%n", &precision, &scale, &end) == 2 && end > 0 && text[end] == '\0') {
         *out = (struct iceberg_type){ICEBERG_DECIMAL, (uint8_t)precision, (uint8_t)scale, 0};
         return precision >= 1 && precision <= TYPE_DECIMAL_PRECISION_MAX && scale <= precision;
