@@ -341,7 +341,7 @@ static void add_snapshot(struct write *write) {
     struct iceberg_list_header header = {write->metadata->format_version, write->snapshot_id, parent_id, sequence,
                                          write->metadata->next_row_id};
     buf_init(&list, BUF_MAX_DEFAULT);
-    iceberg_list_write(&header, all, count + old_count, &list, &added_rows);
+    require(iceberg_list_write(&header, all, count + old_count, &list, &added_rows, &err));
     struct iceberg_snapshot snapshot = {.id = write->snapshot_id,
                                         .parent_id = parent_id,
                                         .sequence_number = sequence,

@@ -55,9 +55,10 @@ struct iceberg_list_header {
     int64_t first_row_id; /* version 3: the table's next row id */
 };
 /* The file's bytes. Manifests without a sequence number get the header's. *added_rows, of version 3, is how many row ids the
- * manifests without first_row_id took: iceberg_metadata_add_snapshot's added_rows. */
-void iceberg_list_write(const struct iceberg_list_header *header, const struct iceberg_manifest_file *manifests,
-                        size_t count, struct buf *out, int64_t *added_rows);
+ * manifests without first_row_id took: iceberg_metadata_add_snapshot's added_rows. Kind DATA, in version 3 only, when a
+ * manifest of an old writer does not say how many rows it has. */
+bool iceberg_list_write(const struct iceberg_list_header *header, const struct iceberg_manifest_file *manifests,
+                        size_t count, struct buf *out, int64_t *added_rows, struct error *err);
 
 /* --- manifests */
 

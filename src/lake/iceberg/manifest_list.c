@@ -46,7 +46,7 @@ static void read_manifest_file(struct iceberg_fields *fields, struct iceberg_man
     int64_t content = iceberg_fields_long(fields, ICEBERG_LIST_CONTENT, "content", ICEBERG_DATA_MANIFEST);
     *out = (struct iceberg_manifest_file){
         .path = iceberg_fields_text(fields, ICEBERG_LIST_PATH, "manifest_path"),
-        .length = iceberg_fields_long(fields, ICEBERG_LIST_LENGTH, "manifest_length", -1),
+        .length = iceberg_fields_count(fields, ICEBERG_LIST_LENGTH, "manifest_length"),
         .spec_id = iceberg_fields_int(fields, ICEBERG_LIST_SPEC_ID, "partition_spec_id", 0),
         .content = content == ICEBERG_DELETE_MANIFEST ? ICEBERG_DELETE_MANIFEST : ICEBERG_DATA_MANIFEST,
         .sequence_number = iceberg_fields_long(fields, ICEBERG_LIST_SEQUENCE, "sequence_number", 0),
@@ -62,6 +62,10 @@ static void read_manifest_file(struct iceberg_fields *fields, struct iceberg_man
         .key_metadata = iceberg_fields_bytes(fields, ICEBERG_LIST_KEY_METADATA),
         .first_row_id = iceberg_fields_long(fields, ICEBERG_LIST_FIRST_ROW_ID, "first_row_id", ICEBERG_NO_NUMBER),
     };
+    if (out->length == ICEBERG_NO_NUMBER)
+        iceberg_fields_fail(fields, "manifest_length");
+    if (out->added_snapshot_id == ICEBERG_NO_NUMBER)
+        iceberg_fields_fail(fields, "added_snapshot_id");
     if (content != ICEBERG_DATA_MANIFEST && content != ICEBERG_DELETE_MANIFEST)
         iceberg_fields_fail(fields, "content");
     read_summaries(fields, out);
@@ -153,16 +157,26 @@ static void put_manifest_file(struct buf *out, const struct iceberg_list_header 
 }
 
 /* Every data manifest has its row ids from here on: those of its added and existing rows, at most. */
-static void put_first_row_id(struct buf *out, const struct iceberg_manifest_file *file, int64_t *next) {
+static bool put_first_row_id(struct buf *out, const struct iceberg_manifest_file *file, int64_t *next,
+                             struct error *err) {
     avro_put_long(out, file->content == ICEBERG_DATA_MANIFEST);
     if (file->content != ICEBERG_DATA_MANIFEST)
-        return;
+        return true;
     if (file->first_row_id != ICEBERG_NO_NUMBER) {
         avro_put_long(out, file->first_row_id);
-        return;
+        return true;
     }
+    if (file->added_rows == ICEBERG_NO_NUMBER || file->existing_rows == ICEBERG_NO_NUMBER)
+        return error_set(
+            err, ERROR_DATA,
+            "manifest %s: the list does not say how many rows it has, so they can get no row ids: have its "
+            "writer rewrite the manifests",
+            file->path);
+    if (*next > INT64_MAX - file->added_rows - file->existing_rows)
+        return error_set(err, ERROR_DATA, "manifest %s: the table has no row ids left", file->path);
     avro_put_long(out, *next);
     *next += file->added_rows + file->existing_rows;
+    return true;
 }
 
 static const char *number_text(char *to, size_t size, int64_t v) {
@@ -170,8 +184,8 @@ static const char *number_text(char *to, size_t size, int64_t v) {
     return to;
 }
 
-void iceberg_list_write(const struct iceberg_list_header *header, const struct iceberg_manifest_file *manifests,
-                        size_t count, struct buf *out, int64_t *added_rows) {
+bool iceberg_list_write(const struct iceberg_list_header *header, const struct iceberg_manifest_file *manifests,
+                        size_t count, struct buf *out, int64_t *added_rows, struct error *err) {
     char id[24], parent[24], sequence[24], version[24], row[24];
     int64_t next_row_id = header->first_row_id;
     struct avro_meta meta[] = {
@@ -185,15 +199,19 @@ void iceberg_list_write(const struct iceberg_list_header *header, const struct i
     struct avro_writer writer;
     char *schema = iceberg_list_schema(header->format_version);
     avro_writer_init(&writer, schema, meta, header->format_version >= 3 ? 5 : 4);
-    for (size_t i = 0; i < count; i++) {
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
         put_manifest_file(&writer.record, header, &manifests[i]);
         if (header->format_version >= 3)
-            put_first_row_id(&writer.record, &manifests[i], &next_row_id);
+            ok = put_first_row_id(&writer.record, &manifests[i], &next_row_id, err);
         avro_writer_end_record(&writer);
     }
     avro_writer_finish(&writer);
-    buf_append(out, writer.file.data, writer.file.len);
-    *added_rows = next_row_id - header->first_row_id;
+    if (ok) {
+        buf_append(out, writer.file.data, writer.file.len);
+        *added_rows = next_row_id - header->first_row_id;
+    }
     avro_writer_deinit(&writer);
     free(schema);
+    return ok;
 }

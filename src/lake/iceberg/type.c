@@ -98,7 +98,7 @@ struct iceberg_type iceberg_type_of(struct type type) {
     case TYPE_STRING:
         return (struct iceberg_type){.kind = ICEBERG_STRING};
     default:
-        assert(false); /* a type that no lake table has */
+        assert(false && "a type that no lake table has");
         return (struct iceberg_type){.kind = ICEBERG_OTHER};
     }
 }
