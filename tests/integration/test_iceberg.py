@@ -98,7 +98,7 @@ def data_file(folder, name, rows, partition=()):
     schema = pa.schema([pa.field(n, t, metadata={"PARQUET:field_id": str(i)}) for i, n, _, t in COLUMNS])
     pq.write_table(pa.Table.from_pylist(rows, schema), path)
     footer = pq.read_metadata(path)
-    sizes = {str(i): sum(footer.row_group(g).column(i - 1).total_compressed_size for g in range(footer.num_row_groups)) for i, *_ in COLUMNS}
+    sizes = {str(c[0]): footer.row_group(0).column(n).total_compressed_size for n, c in enumerate(COLUMNS)}
     values = {i: [r[n] for r in rows if r[n] is not None] for i, n, _, _ in COLUMNS}
     return {"content": 0, "path": f"file://{path}", "records": len(rows), "size": path.stat().st_size,
             "partition": {str(i): text(rows[0][n]) for i, n, _, _ in COLUMNS if n in partition},

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
+#define ZLIB_CONST /* input is const, as it should be */
 #include <zlib.h>
 #include <zstd.h>
 
@@ -278,7 +279,7 @@ const struct avro_schema *avro_reader_schema(const struct avro_reader *reader) {
 enum { UNPACK_STEP_BYTES = 64 * 1024 };
 
 static bool unpack_deflate(struct buf *out, const uint8_t *data, size_t len) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
+    z_stream stream = {.next_in = data, .avail_in = (uInt)len};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         return false;
     int result = Z_OK;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <string.h>
+#define ZLIB_CONST /* input is const, as it should be */
 #include <zlib.h>
 
 #include "lake/iceberg/metadata_internal.h"
@@ -229,7 +230,7 @@ enum { UNPACK_STEP_BYTES = 256 * 1024 };
 static bool is_gzip(struct slice text) { return text.len >= 2 && memcmp(text.data, "\x1f\x8b", 2) == 0; }
 
 static bool unpack(struct slice text, struct buf *out, struct error *err) {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)text.data, .avail_in = (uInt)text.len};
+    z_stream stream = {.next_in = (const Bytef *)text.data, .avail_in = (uInt)text.len};
     int result = inflateInit2(&stream, MAX_WBITS + 16);
     while (result == Z_OK && buf_fits(out, UNPACK_STEP_BYTES)) {
         stream.next_out = (Bytef *)buf_reserve(out, UNPACK_STEP_BYTES);

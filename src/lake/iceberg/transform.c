@@ -234,10 +234,10 @@ void iceberg_transform_append_text(struct buf *out, struct iceberg_transform tra
     int64_t v = iceberg_value_to_int(result, value), year;
     unsigned month, day;
     if (transform.kind == ICEBERG_YEAR) {
-        buf_printf(out, "%04lld", (long long)(1970 + v));
+        buf_printf(out, "%04lld", 1970LL + v);
     } else if (transform.kind == ICEBERG_MONTH) {
         int64_t years = floor_div(v, 12);
-        buf_printf(out, "%04lld-%02d", (long long)(1970 + years), (int)(v - years * 12) + 1);
+        buf_printf(out, "%04lld-%02d", 1970LL + years, (int)(v - years * 12) + 1);
     } else {
         int64_t days = floor_div(v, 24);
         clock_civil_from_days(days, &year, &month, &day);
