@@ -239,7 +239,6 @@ def test_reads_pyiceberg(lake, version):
             got = entry["lower"][number], entry["upper"][number]
             assert got == tuple(map(human, bounds)) or tuple(map(float, got)) == bounds, field
     if version == 1:
-        path = lake.folder / "x" / "data"
         assert run("write", lake.location, stdin=json.dumps({"catalog": NAME, "namespace": "shop", "name": "theirs"}))
         assert lake.table("theirs").metadata.format_version == 2
         assert len(rows_of(lake.table("theirs"))) == 12
