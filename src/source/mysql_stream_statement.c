@@ -263,8 +263,7 @@ static bool handle_definition(struct mysql_stream *stream, const struct mysql_st
     bool alone = !stream->group.has_begin;
     if (!apply_definition(stream, statement, err))
         return false;
-    const char *before =
-        first < stream->queue_end ? arena_strdup(&stream->arena, stream_position_text(stream)) : NULL;
+    const char *before = first < stream->queue_end ? arena_strdup(&stream->arena, stream_position_text(stream)) : NULL;
     if (alone)
         stream_end_group(stream);
     for (size_t i = first; i < stream->queue_end; i++) {
