@@ -132,7 +132,8 @@ static bool is_ascii(const char *text) {
     return true;
 }
 
-static struct mysql_default literal_text(struct arena *arena, const struct mysql_column *column, const char *text) {
+struct mysql_default mysql_default_of_literal(struct arena *arena, const struct mysql_column *column,
+                                              const char *text) {
     switch (column->kind) {
     case MYSQL_KIND_TINYINT:
     case MYSQL_KIND_SMALLINT:
@@ -180,8 +181,7 @@ static const char *zero_text(struct arena *arena, const char *zero, unsigned dig
     return digits == 0 ? zero : arena_printf(arena, "%s.%0*d", zero, (int)digits, 0);
 }
 
-/* What NOT NULL columns without a default give to rows that exist. */
-static struct mysql_default implicit_default(struct arena *arena, const struct mysql_column *column) {
+struct mysql_default mysql_default_implicit(struct arena *arena, const struct mysql_column *column) {
     switch (column->kind) {
     case MYSQL_KIND_DECIMAL:
         return known(zero_text(arena, "0", column->scale));
@@ -224,11 +224,11 @@ struct mysql_default mysql_default_read(struct arena *arena, const struct mysql_
     if (is_expression(info))
         return UNKNOWN;
     if (info->text == NULL)
-        return column->nullable ? NULL_DEFAULT : implicit_default(arena, column);
+        return column->nullable ? NULL_DEFAULT : mysql_default_implicit(arena, column);
     const char *text = info->text;
     if (info->mariadb && !mariadb_literal(arena, info->text, &text))
         return UNKNOWN;
-    return text != NULL ? literal_text(arena, column, text) : NULL_DEFAULT;
+    return text != NULL ? mysql_default_of_literal(arena, column, text) : NULL_DEFAULT;
 }
 
 struct value mysql_default_value(struct arena *arena, struct type type, const char *text) {

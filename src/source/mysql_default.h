@@ -13,6 +13,11 @@ struct mysql_default_info {
 struct mysql_default mysql_default_read(struct arena *arena, const struct mysql_column *column,
                                         const struct mysql_default_info *info);
 
+/* What a literal of a statement is in the column: 5, text, 0x6162, b'101'. And what rows that exist get in a NOT NULL column
+ * without a default. */
+struct mysql_default mysql_default_of_literal(struct arena *arena, const struct mysql_column *column, const char *text);
+struct mysql_default mysql_default_implicit(struct arena *arena, const struct mysql_column *column);
+
 /* A raw text as a row's value: hexadecimal becomes bytes again. Lives in the arena or borrows the text. */
 struct value mysql_default_value(struct arena *arena, struct type type, const char *text);
 

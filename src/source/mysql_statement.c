@@ -280,26 +280,62 @@ static void parse_alter_change(struct parse *parse) {
     add_rename(parse, from, take_name(lexer));
 }
 
-/* The text of a literal, or COMPUTED for what is none or is written in a way that would have to be decoded. */
-static void take_default(struct lexer *lexer, struct mysql_added_column *column) {
-    struct slice text = lexer->token.text;
-    column->kind = MYSQL_ADDED_COMPUTED;
-    if (at_word(lexer, "NULL")) {
-        column->kind = MYSQL_ADDED_NULL;
-    } else if (at_word(lexer, "TRUE") || at_word(lexer, "FALSE")) {
-        column->kind = MYSQL_ADDED_LITERAL;
-        column->literal = at_word(lexer, "TRUE") ? "1" : "0";
-    } else if (lexer->token.kind == TOKEN_STRING && text.len >= 2 && memchr(text.data, '\\', text.len) == NULL &&
-               memchr(text.data + 1, text.data[0], text.len - 2) == NULL) {
-        column->kind = MYSQL_ADDED_LITERAL;
-        column->literal = arena_strndup(lexer->arena, text.data + 1, text.len - 2);
-    } else if (lexer->token.kind != TOKEN_END && strchr("+-.0123456789", *text.data) != NULL) {
-        size_t len = 0;
-        while (text.data + len < lexer->end && strchr("+-.0123456789eE", text.data[len]) != NULL)
-            len++;
-        column->kind = MYSQL_ADDED_LITERAL;
-        column->literal = arena_strndup(lexer->arena, text.data, len);
+/* What a quoted string means; NULL when it holds a zero byte or a character that only the server reads so. */
+static const char *decode_string(const struct lexer *lexer, struct slice quoted) {
+    static const char escapes[] = "nrtbZ", bytes[] = "\n\r\t\b\032";
+    bool backslash = (lexer->sql_mode & MYSQL_MODE_NO_BACKSLASH_ESCAPES) == 0;
+    char *out = arena_alloc(lexer->arena, quoted.len + 1), *to = out;
+    if (quoted.len < 2 || quoted.data[quoted.len - 1] != quoted.data[0]) /* the statement ends in it */
+        return NULL;
+    for (size_t i = 1; i + 1 < quoted.len; i++) {
+        char c = quoted.data[i];
+        if (c == quoted.data[0]) {
+            i++; /* doubled */
+        } else if (c == '\\' && backslash) {
+            c = quoted.data[++i];
+            const char *escape = strchr(escapes, c);
+            if (c == '0' || c == '%' || c == '_')
+                return NULL;
+            c = escape != NULL && c != '\0' ? bytes[escape - escapes] : c;
+        }
+        *to++ = c;
     }
+    return out;
+}
+
+/* A word that is a number: 5, -1.5e3, 0x6162, 0b101; or X'6162', B'101'. In the forms 5, 0x6162, b'101'; NULL for another
+ * word. The lexer is left at its last token. */
+static const char *read_number(struct lexer *lexer) {
+    struct slice text = lexer->token.text;
+    bool hex = at_word(lexer, "X"), bits = at_word(lexer, "B");
+    if (hex || bits) {
+        next(lexer);
+        const char *digits = lexer->token.kind == TOKEN_STRING ? decode_string(lexer, lexer->token.text) : NULL;
+        return digits != NULL ? arena_printf(lexer->arena, hex ? "0x%s" : "b'%s'", digits) : NULL;
+    }
+    if (text.len > 2 && text.data[0] == '0' && (text.data[1] == 'x' || text.data[1] == 'b')) {
+        const char *digits = arena_strndup(lexer->arena, text.data + 2, text.len - 2);
+        return arena_printf(lexer->arena, text.data[1] == 'x' ? "0x%s" : "b'%s'", digits);
+    }
+    size_t len = 0;
+    while (text.data + len < lexer->end && strchr("+-.0123456789eE", text.data[len]) != NULL)
+        len++;
+    return len > 0 && strchr("eE", text.data[0]) == NULL ? arena_strndup(lexer->arena, text.data, len) : NULL;
+}
+
+/* The text of a literal, or COMPUTED for what is none. */
+static void take_default(struct lexer *lexer, struct mysql_added_column *column) {
+    column->kind = MYSQL_ADDED_LITERAL;
+    if (at_word(lexer, "NULL"))
+        column->kind = MYSQL_ADDED_NULL;
+    else if (at_word(lexer, "TRUE") || at_word(lexer, "FALSE"))
+        column->literal = at_word(lexer, "TRUE") ? "1" : "0";
+    else if (lexer->token.kind == TOKEN_STRING)
+        column->literal = decode_string(lexer, lexer->token.text);
+    else if (lexer->token.kind == TOKEN_WORD || lexer->token.kind == TOKEN_SYMBOL)
+        column->literal = read_number(lexer);
+    if (column->kind == MYSQL_ADDED_LITERAL && column->literal == NULL)
+        column->kind = MYSQL_ADDED_COMPUTED;
 }
 
 /* name type … [DEFAULT …] …, up to the comma or the bracket behind it. */

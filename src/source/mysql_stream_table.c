@@ -524,19 +524,25 @@ static const json_t *find_added_default(const struct mysql_stream *stream, const
     return NULL;
 }
 
-static bool is_zero_text(const char *text) { return text != NULL && text[strspn(text, "0.-: ")] == '\0'; }
-
-static bool is_same_literal(const char *literal, const char *shown) {
-    char *literal_end, *shown_end;
-    if (shown == NULL || strcmp(literal, shown) == 0)
-        return shown != NULL;
-    double a = strtod(literal, &literal_end), b = strtod(shown, &shown_end);
-    return literal_end != literal && shown_end != shown && *literal_end == '\0' && *shown_end == '\0' && a == b;
+/* Numbers of one value, and times whose fractions differ in zeros behind. */
+static bool is_same_text(const char *a, const char *b) {
+    char *a_end, *b_end;
+    if (a == NULL || b == NULL || strcmp(a, b) == 0)
+        return a == b || (a != NULL && b != NULL);
+    double a_number = strtod(a, &a_end), b_number = strtod(b, &b_end);
+    if (a_end != a && b_end != b && *a_end == '\0' && *b_end == '\0')
+        return a_number == b_number;
+    size_t same = 0;
+    while (a[same] == b[same] && a[same] != '\0')
+        same++;
+    const char *point = memchr(a, '.', same);
+    return strchr(a, ':') != NULL && a[same + strspn(a + same, point != NULL ? "0" : ".0")] == '\0' &&
+           b[same + strspn(b + same, point != NULL ? "0" : ".0")] == '\0';
 }
 
 /* The statement says what rows got, but as SQL; information_schema says it in the form of the column's type, but of now,
  * which may be after later statements. Only where both agree is it known. */
-static bool find_initial(const struct mysql_stream *stream, const struct mysql_schema *schema,
+static bool find_initial(struct mysql_stream *stream, const struct mysql_schema *schema,
                          const struct stream_table *table, struct column *column) {
     const json_t *added = find_added_default(stream, table, column->name);
     const struct mysql_schema_column *shown = schema != NULL ? mysql_schema_find(schema, column->name) : NULL;
@@ -547,8 +553,10 @@ static bool find_initial(const struct mysql_stream *stream, const struct mysql_s
         return true;
     if (shown == NULL || !shown->initial.known)
         return false;
-    bool agreed = json_is_null(added) ? is_zero_text(shown->initial.text)
-                                      : is_same_literal(json_string_value(added), shown->initial.text);
+    struct mysql_default said =
+        json_is_null(added) ? mysql_default_implicit(&stream->arena, &shown->column)
+                            : mysql_default_of_literal(&stream->arena, &shown->column, json_string_value(added));
+    bool agreed = said.known && is_same_text(said.text, shown->initial.text);
     if (agreed)
         column->initial = shown->initial.text;
     return agreed;
@@ -556,7 +564,7 @@ static bool find_initial(const struct mysql_stream *stream, const struct mysql_s
 
 /* Rows that exist when a column is added get its default, without row events. Returns the name of a column for which that
  * is not known, or NULL. */
-static const char *set_initial_values(const struct mysql_stream *stream, const struct mysql_schema *schema,
+static const char *set_initial_values(struct mysql_stream *stream, const struct mysql_schema *schema,
                                       const struct stream_table *table, struct table *next,
                                       const struct column_rename *renames, size_t rename_count) {
     struct column *columns = (struct column *)next->columns; /* not handed out yet */
