@@ -4,8 +4,10 @@
  *   mysql_check.c            preflight
  *   mysql_schema.c           information_schema -> struct table
  *   mysql_snapshot.c         full load: consistent readers and their positions; mysql_text.c: the server's text -> values
- *   mysql_stream.c           the binlog -> source events; mysql_stream_statement.c: what statements in it mean;
- *                            mysql_stream_table.c: which definition a row event has
+ *   mysql_stream.c           the binlog -> source events; mysql_stream_open.c: where it begins; mysql_stream_statement.c:
+ *                            what statements in it mean; mysql_stream_table.c: which definition a row event has;
+ *                            mysql_stream_known.c, mysql_stream_change.c: what is known of tables, and of their changes;
+ *                            mysql_stream_prepared.c: transactions that were prepared before the stream began
  *   mysql_event.h …          the decoder below, which knows no sockets */
 #ifndef SLUICE_SOURCE_MYSQL_SOURCE_H
 #define SLUICE_SOURCE_MYSQL_SOURCE_H

@@ -19,6 +19,8 @@ struct stream_table {
     bool failed;                 /* SOURCE_TABLE_ERROR was sent */
     bool dropped;                /* SOURCE_DROP was sent, and nothing of that name came since */
     struct source_table *source; /* NULL until capture or the log brings it up */
+    bool has_map;                /* the last map whose rows came, and in which group that was */
+    uint64_t map_id, map_group;
     struct {
         char *text; /* the skip_until that `position` was read from; NULL = none yet */
         struct mysql_position position;
@@ -79,6 +81,7 @@ struct mysql_stream {
     bool position_changed;  /* position_text is older than position */
     bool position_reported; /* the text was handed out */
     struct stream_group group;
+    uint64_t group_number; /* counts them */
 
     struct stream_table **known; /* the chosen tables that came up: a hash table by name, linear probing; NULL = free */
     size_t known_count, known_slots;
@@ -124,8 +127,15 @@ void stream_end_group(struct mysql_stream *stream);
 /* Forgets a group that ends without taking effect. */
 void stream_abandon_group(struct mysql_stream *stream);
 void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, const struct error *why);
+/* Reads one event and does what it says. */
+bool stream_read_packet(struct mysql_stream *stream, struct mysql_event *event, struct error *err);
+
+/* ---- mysql_stream_open.c */
+
 /* The connection for questions. */
 struct mysql_conn *stream_ask(struct mysql_stream *stream, struct error *err);
+/* Adds to the error of a stream that the server refused or ended what can be done. */
+void stream_explain_dump_error(struct mysql_stream *stream, struct error *err);
 
 /* Opens a stream at a place of a server's own files, as a guest (is_late). */
 bool stream_open_late(struct mysql_stream *for_stream, const char *file, uint64_t pos, struct mysql_stream **out,
@@ -144,20 +154,36 @@ void stream_prepared_deinit(struct mysql_stream *stream);
 /* ---- mysql_stream_statement.c */
 bool stream_handle_query(struct mysql_stream *stream, const struct mysql_event *event, struct error *err);
 
-/* ---- mysql_stream_table.c */
+/* ---- mysql_stream_known.c */
 
 struct stream_table *stream_find_table(struct mysql_stream *stream, const char *schema, const char *name);
 /* Is the table captured, and is this group not in its full load already? */
 bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err);
+void stream_tables_deinit(struct mysql_stream *stream);
+
+/* ---- mysql_stream_change.c */
+
 /* Renames and defaults that a definition statement told, kept in the position until a table map uses them. NULL says that the
  * definition changed at all. */
 void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
                         const struct mysql_statement *statement);
+void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
+bool stream_has_changes(const struct mysql_stream *stream, const struct stream_table *table);
 /* The renames among them that lead from a column of the known definition to one of `next`; in stream->arena. */
 size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
                               struct column_rename **out);
-void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
+/* Rows that exist when a column is added get its default, without row events: sets `initial` of next's columns. Returns the
+ * name of a column for which that is not known, or NULL. */
+const char *stream_set_initial_values(struct mysql_stream *stream, const struct mysql_schema *schema,
+                                      const struct stream_table *table, struct table *next,
+                                      const struct column_rename *renames, size_t rename_count);
+/* A column was dropped and another one of its name added: the definition may look the same. */
+bool stream_adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,
+                              const struct table *current);
 
+/* ---- mysql_stream_table.c */
+
+/* The stream's part of a map whose rows come. */
 struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map);
 void stream_map_release(void *stream, struct mysql_table_map *map);
 /* Settles which definition the rows of a map have. True with map->plan set, or with an event queued that says more. False
@@ -170,6 +196,5 @@ bool stream_announce(struct mysql_stream *stream, struct stream_table *table, co
  * its value, unless it is computed from others. Kind DATA when what it has cannot be known. */
 bool stream_default(struct mysql_stream *stream, struct stream_map *map, size_t column, struct value *out,
                     struct error *err);
-void stream_tables_deinit(struct mysql_stream *stream);
 
 #endif

@@ -10,225 +10,35 @@
  *   MINIMAL, NO_LOG            names and the rest are taken by place, and only if number and types of the columns agree;
  *                              else the table fails with what to do
  *
- * A definition that equals `current` is no event; another one is announced as SOURCE_TABLE before its first row. Renames
- * are only in the statements' text: they wait in the position ("pending"), so that a restart in between keeps them. */
+ * A definition that equals `current` is no event; another one is announced as SOURCE_TABLE before its first row. */
 #include "source/mysql_stream.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/log.h"
 #include "source/mysql_default.h"
 
-/* ---- tables by name */
-
-static uint64_t hash_name(const char *schema, const char *name) {
-    uint64_t hash = 14695981039346656037U; /* FNV-1a */
-    for (const char *p = schema; *p != '\0'; p++)
-        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
-    hash *= 1099511628211U;
-    for (const char *p = name; *p != '\0'; p++)
-        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
-    return hash;
-}
-
-static struct stream_table **find_slot(struct mysql_stream *stream, const char *schema, const char *name) {
-    size_t at = (size_t)hash_name(schema, name) & (stream->known_slots - 1);
-    while (stream->known[at] != NULL &&
-           (strcmp(stream->known[at]->name, name) != 0 || strcmp(stream->known[at]->schema, schema) != 0))
-        at = (at + 1) & (stream->known_slots - 1);
-    return &stream->known[at];
-}
-
-static void grow_known(struct mysql_stream *stream) {
-    struct stream_table **old = stream->known;
-    size_t old_slots = stream->known_slots;
-    stream->known_slots = old_slots > 0 ? old_slots * 2 : 64;
-    stream->known = mem_zalloc(stream->known_slots * sizeof *stream->known);
-    for (size_t i = 0; i < old_slots; i++)
-        if (old[i] != NULL)
-            *find_slot(stream, old[i]->schema, old[i]->name) = old[i];
-    mem_free(old);
-}
-
-struct stream_table *stream_find_table(struct mysql_stream *stream, const char *schema, const char *name) {
-    if (!mysql_schema_is_chosen(&stream->source->config->source, schema, name))
-        return &stream->ignored;
-    if ((stream->known_count + 1) * 2 > stream->known_slots)
-        grow_known(stream);
-    struct stream_table **slot = find_slot(stream, schema, name);
-    if (*slot != NULL)
-        return *slot;
-    struct stream_table *table = mem_zalloc(sizeof *table);
-    table->schema = mem_strdup(schema);
-    table->name = mem_strdup(name);
-    table->chosen = true;
-    stream->known_count++;
-    return *slot = table;
-}
-
-void stream_tables_deinit(struct mysql_stream *stream) {
-    for (size_t i = 0; i < stream->known_slots; i++) {
-        struct stream_table *table = stream->known[i];
-        if (table == NULL)
-            continue;
-        if (table->skip.text != NULL)
-            mysql_position_deinit(&table->skip.position);
-        mem_free(table->skip.text);
-        mem_free(table->schema);
-        mem_free(table->name);
-        mem_free(table);
-    }
-    mem_free(stream->known);
-}
-
-/* ---- what is in the full load already */
-
-static bool read_skip_until(struct stream_table *table, struct error *err) {
-    const char *text = table->source->skip_until;
-    if (table->skip.text != NULL && strcmp(table->skip.text, text) == 0)
-        return true;
-    if (table->skip.text == NULL)
-        mysql_position_init(&table->skip.position);
-    mem_free(table->skip.text);
-    table->skip.text = mem_strdup(text);
-    table->skip.passed = false;
-    return mysql_position_parse(&table->skip.position, text, err);
-}
-
-/* On the server of the full load, files and positions order everything; on another one, its set of transactions tells. */
-static bool is_in_full_load(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err) {
-    *out = false;
-    if (table->source->skip_until == NULL || stream->group.named)
-        return true;
-    if (!read_skip_until(table, err))
-        return false;
-    if (table->skip.passed)
-        return true;
-    const struct mysql_position *until = &table->skip.position;
-    if (!mysql_position_is_of(until, mysql_conn_server(stream->log)) && until->has_gtid && stream->group.has_gtid) {
-        *out = stream->position.mariadb ? mariadb_position_contains(&until->domains, stream->group.mariadb_gtid)
-                                        : mysql_gtid_set_contains(&until->set, &stream->group.gtid);
-        return true;
-    }
-    if (!mysql_position_reached(&stream->position, until, &table->skip.passed, err))
-        return false;
-    *out = !table->skip.passed;
-    return true;
-}
-
-bool stream_table_wants(struct mysql_stream *stream, struct stream_table *table, bool *out, struct error *err) {
-    *out = false;
-    if (!table->chosen || table->failed)
-        return true;
-    if (table->source == NULL)
-        table->source = source_tables_find(stream->tables, table->schema, table->name);
-    if (table->source == NULL) {
-        *out = true;
-        return true;
-    }
-    bool loaded;
-    if (table->source->stopped)
-        return true;
-    if (!is_in_full_load(stream, table, &loaded, err))
-        return false;
-    *out = !loaded;
-    return true;
-}
-
-/* ---- pending changes: {"schema": {"table": [["from", "to"], …, ["", "added", default]]}}; the default is null without DEFAULT
- * in the statement, true for NULL, a text for a literal, false for what is computed. */
-
-static json_t *pending_of(const struct mysql_stream *stream, const struct stream_table *table) {
-    return json_object_get(json_object_get(stream->position.pending, table->schema), table->name);
-}
-
-static const char *pair_text(const json_t *pair, size_t i) { return json_string_value(json_array_get(pair, i)); }
-
-/* A statement's own renames are all of the names before it: a -> b, then b -> c in another statement is a -> c, but in one
- * statement a -> b and b -> a swap the two. */
-static void add_renames(json_t *pending, const struct mysql_statement *statement) {
-    json_t *before = json_deep_copy(pending);
-    for (size_t i = 0; i < statement->rename_count; i++) {
-        const struct column_rename *rename = &statement->renames[i];
-        size_t at = json_array_size(before);
-        while (at > 0 && strcasecmp(pair_text(json_array_get(before, at - 1), 1), rename->from) != 0)
-            at--;
-        if (at > 0)
-            json_array_set_new(json_array_get(pending, at - 1), 1, json_string(rename->to));
-        else
-            json_array_append_new(pending, json_pack("[s, s]", rename->from, rename->to));
-    }
-    json_decref(before);
-}
-
-static json_t *default_to_json(const struct mysql_added_column *column) {
-    switch (column->kind) {
-    case MYSQL_ADDED_BARE:
-        return json_null();
-    case MYSQL_ADDED_NULL:
-        return json_true();
-    case MYSQL_ADDED_LITERAL:
-        return json_string(column->literal); /* NULL when it is no UTF-8 */
-    case MYSQL_ADDED_COMPUTED:
-        break;
-    }
-    return json_false();
-}
-
-static void add_columns(json_t *pending, const struct mysql_statement *statement) {
-    for (size_t i = 0; i < statement->added_count; i++) {
-        json_t *initial = default_to_json(&statement->added[i]);
-        json_t *entry = json_pack("[s, s, o]", "", statement->added[i].name, initial != NULL ? initial : json_false());
-        if (entry != NULL)
-            json_array_append_new(pending, entry);
-    }
-}
-
-void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
-                        const struct mysql_statement *statement) {
-    json_t *pending = pending_of(stream, table);
-    if (pending == NULL) {
-        if (stream->position.pending == NULL)
-            stream->position.pending = json_object();
-        json_t *schema = json_object_get(stream->position.pending, table->schema);
-        if (schema == NULL) {
-            schema = json_object();
-            json_object_set_new(stream->position.pending, table->schema, schema);
-        }
-        pending = json_array();
-        json_object_set_new(schema, table->name, pending);
-    }
-    if (statement != NULL) {
-        add_renames(pending, statement);
-        add_columns(pending, statement);
-    }
-    stream->position_changed = true;
-    stream->position_reported = false;
-}
-
-void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table) {
-    json_t *schema = json_object_get(stream->position.pending, table->schema);
-    if (schema == NULL || json_object_del(schema, table->name) != 0)
-        return;
-    if (json_object_size(schema) == 0)
-        json_object_del(stream->position.pending, table->schema);
-    stream->position_changed = true;
-    stream->position_reported = false;
-}
-
 /* ---- maps */
 
+/* A definition statement gives the table another id; its last map goes, unless this very group used it. */
+static void note_map(struct mysql_stream *stream, struct stream_table *table, uint64_t table_id) {
+    if (table->has_map && table->map_id != table_id && table->map_group != stream->group_number)
+        mysql_table_maps_drop(stream->decoder.maps, table->map_id);
+    table->has_map = true;
+    table->map_id = table_id;
+    table->map_group = stream->group_number;
+}
+
 struct stream_map *stream_map_of(struct mysql_stream *stream, struct mysql_table_map *map) {
-    if (map->user != NULL)
-        return map->user;
-    struct stream_map *mine = mem_zalloc(sizeof *mine);
-    mine->table = stream_find_table(stream, map->schema, map->name);
-    arena_init(&mine->arena);
-    map->user = mine;
+    struct stream_map *mine = map->user;
+    if (mine == NULL) {
+        mine = mem_zalloc(sizeof *mine);
+        mine->table = stream_find_table(stream, map->schema, map->name);
+        arena_init(&mine->arena);
+        map->user = mine;
+    }
+    if (mine->table->chosen)
+        note_map(stream, mine->table, map->table_id);
     return mine;
 }
 
@@ -484,112 +294,6 @@ static bool make_plan(struct mysql_stream *stream, struct stream_map *map, const
 
 /* ---- announcing another definition */
 
-static const char *exact_name(const struct table *table, const char *name) {
-    for (size_t i = 0; table != NULL && i < table->column_count; i++)
-        if (strcasecmp(table->columns[i].name, name) == 0)
-            return table->columns[i].name;
-    return NULL;
-}
-
-size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
-                              struct column_rename **out) {
-    json_t *pending = pending_of(stream, table), *pair;
-    size_t count = 0, i;
-    *out = arena_alloc(&stream->arena, (json_array_size(pending) + 1) * sizeof **out);
-    json_array_foreach(pending, i, pair) {
-        const char *from = exact_name(table->source->current, pair_text(pair, 0));
-        const char *to = exact_name(next, pair_text(pair, 1));
-        if (from != NULL && to != NULL && strcmp(from, to) != 0)
-            (*out)[count++] = (struct column_rename){arena_strdup(&stream->arena, from), to};
-    }
-    return count;
-}
-
-static bool is_rename_target(const struct column_rename *renames, size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(renames[i].to, name) == 0)
-            return true;
-    return false;
-}
-
-/* What the statement that added the column said of its default; NULL when none was seen. */
-static const json_t *find_added_default(const struct mysql_stream *stream, const struct stream_table *table,
-                                        const char *name) {
-    const json_t *pending = pending_of(stream, table);
-    for (size_t i = json_array_size(pending); i > 0; i--) {
-        const json_t *entry = json_array_get(pending, i - 1);
-        if (json_array_size(entry) == 3 && strcasecmp(pair_text(entry, 1), name) == 0)
-            return json_array_get(entry, 2);
-    }
-    return NULL;
-}
-
-/* Numbers of one value, and times whose fractions differ in zeros behind. */
-static bool is_same_text(const char *a, const char *b) {
-    char *a_end, *b_end;
-    if (a == NULL || b == NULL || strcmp(a, b) == 0)
-        return a == b || (a != NULL && b != NULL);
-    double a_number = strtod(a, &a_end), b_number = strtod(b, &b_end);
-    if (a_end != a && b_end != b && *a_end == '\0' && *b_end == '\0')
-        return a_number == b_number;
-    size_t same = 0;
-    while (a[same] == b[same] && a[same] != '\0')
-        same++;
-    const char *point = memchr(a, '.', same);
-    return strchr(a, ':') != NULL && a[same + strspn(a + same, point != NULL ? "0" : ".0")] == '\0' &&
-           b[same + strspn(b + same, point != NULL ? "0" : ".0")] == '\0';
-}
-
-/* The statement says what rows got, but as SQL; information_schema says it in the form of the column's type, but of now,
- * which may be after later statements. Only where both agree is it known. */
-static bool find_initial(struct mysql_stream *stream, const struct mysql_schema *schema,
-                         const struct stream_table *table, struct column *column) {
-    const json_t *added = find_added_default(stream, table, column->name);
-    const struct mysql_schema_column *shown = schema != NULL ? mysql_schema_find(schema, column->name) : NULL;
-    column->initial = NULL;
-    if (added == NULL || json_is_false(added))
-        return false;
-    if (json_is_true(added) || (json_is_null(added) && column->nullable))
-        return true;
-    if (shown == NULL || !shown->initial.known)
-        return false;
-    struct mysql_default said =
-        json_is_null(added) ? mysql_default_implicit(&stream->arena, &shown->column)
-                            : mysql_default_of_literal(&stream->arena, &shown->column, json_string_value(added));
-    bool agreed = said.known && is_same_text(said.text, shown->initial.text);
-    if (agreed)
-        column->initial = shown->initial.text;
-    return agreed;
-}
-
-/* Rows that exist when a column is added get its default, without row events. Returns the name of a column for which that
- * is not known, or NULL. */
-static const char *set_initial_values(struct mysql_stream *stream, const struct mysql_schema *schema,
-                                      const struct stream_table *table, struct table *next,
-                                      const struct column_rename *renames, size_t rename_count) {
-    struct column *columns = (struct column *)next->columns; /* not handed out yet */
-    const char *unknown = NULL;
-    for (size_t i = 0; i < next->column_count; i++) {
-        const char *name = columns[i].name;
-        if (is_rename_target(renames, rename_count, name))
-            continue;
-        if (table_find_column(table->source->current, name) < 0)
-            unknown = find_initial(stream, schema, table, &columns[i]) ? unknown : name;
-        else if (find_added_default(stream, table, name) != NULL) /* dropped, and added again */
-            unknown = name;
-    }
-    return unknown;
-}
-
-/* A column was dropped and another one of its name added: the definition may look the same. */
-static bool adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,
-                              const struct table *current) {
-    for (size_t i = 0; i < current->column_count; i++)
-        if (find_added_default(stream, table, current->columns[i].name) != NULL)
-            return true;
-    return false;
-}
-
 static struct source_event *push_table(struct mysql_stream *stream, struct stream_table *table, struct table *next) {
     table->source = source_tables_add(stream->tables, table->schema, table->name);
     table->dropped = false;
@@ -606,7 +310,7 @@ static void announce(struct mysql_stream *stream, struct stream_map *map, const 
         struct column_rename *renames;
         event->rename_count = stream_collect_renames(stream, map->table, next, &renames);
         event->renames = renames;
-        const char *unknown = set_initial_values(stream, schema, map->table, next, renames, event->rename_count);
+        const char *unknown = stream_set_initial_values(stream, schema, map->table, next, renames, event->rename_count);
         if (unknown != NULL)
             event->reload =
                 arena_printf(&stream->arena, "the log does not tell what the added column %s was filled with", unknown);
@@ -712,7 +416,7 @@ static bool resolve_by_server(struct mysql_stream *stream, struct stream_map *ma
         error_prefix(&why, "table %s.%s", table->schema, table->name);
         return pass_or_fail(stream, map, &why, err);
     }
-    if (current != NULL && !adds_known_column(stream, table, current) &&
+    if (current != NULL && !stream_adds_known_column(stream, table, current) &&
         mysql_schema_tables_equal(definition.table, current) && have_same_words(definition.table, current))
         return settle(stream, map, from, &definition, err);
     if (!make_plan(stream, map, from, &definition, &why)) /* before it is announced: rows must be readable */
@@ -738,7 +442,7 @@ bool stream_resolve(struct mysql_stream *stream, struct mysql_table_map *from, s
         return true;
     }
     struct knowledge known = {.current = current};
-    if (current != NULL && pending_of(stream, table) == NULL && build(stream, map, &known, from, &definition, &why) &&
+    if (current != NULL && !stream_has_changes(stream, table) && build(stream, map, &known, from, &definition, &why) &&
         mysql_schema_tables_equal(definition.table, current))
         return settle(stream, map, from, &definition, err);
     return resolve_by_server(stream, map, from, current, err);

@@ -539,6 +539,12 @@ static void remove_at(struct mysql_table_maps *maps, size_t at) {
     maps->count--;
 }
 
+void mysql_table_maps_drop(struct mysql_table_maps *maps, uint64_t table_id) {
+    size_t at = find_index(maps, table_id);
+    if (at < maps->count && maps->all[at]->table_id == table_id)
+        remove_at(maps, at);
+}
+
 static void drop_oldest(struct mysql_table_maps *maps) {
     size_t oldest = 0;
     for (size_t i = 1; i < maps->count; i++)

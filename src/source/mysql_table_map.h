@@ -47,6 +47,8 @@ void mysql_table_maps_on_release(struct mysql_table_maps *maps, mysql_table_map_
 void mysql_table_maps_set_server(struct mysql_table_maps *maps, bool mariadb, struct slice version);
 /* Forgets all maps: at a format description that begins a new file of a restarted server, table ids start again. */
 void mysql_table_maps_clear(struct mysql_table_maps *maps);
+/* Forgets one map, if there is one of that id. */
+void mysql_table_maps_drop(struct mysql_table_maps *maps, uint64_t table_id);
 struct mysql_table_map *mysql_table_maps_find(struct mysql_table_maps *maps, uint64_t table_id);
 
 /* Takes the body of a TABLE_MAP event behind the table id and flags. NULL when it does not even hold the table's name. */
