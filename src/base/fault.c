@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+
 enum { FAULT_SEEN_MAX = 128 };
 
 static struct {
@@ -44,7 +46,9 @@ bool fault_hit(const char *point, struct error *err) {
         unsigned long at = chosen[len] == ':' ? strtoul(chosen + len + 1, &rest, 10) : 1;
         if (++faults.passed == at) {
             fail = rest != NULL && strcmp(rest, ":error") == 0;
-            if (!fail)
+            if (rest != NULL && strcmp(rest, ":stop") == 0)
+                cancel_request();
+            else if (!fail)
                 kill(getpid(), SIGKILL);
         }
     }

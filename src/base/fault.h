@@ -1,7 +1,7 @@
-/* Named places at which a test build dies or fails on request, so that crash tests kill exactly there.
+/* Named places at which a test build dies, fails or stops on request, so that crash tests do it exactly there.
  *
- * SLUICE_FAULT=<point>[:<n>[:error]] in the environment: the n-th time (default 1) that the point is passed, the process
- * kills itself with SIGKILL, or with ":error" the call fails with kind RETRY. SLUICE_FAULT_LOG=<file> appends the name of
+ * SLUICE_FAULT=<point>[:<n>[:error|:stop]] in the environment: the n-th time (default 1) that the point is passed, the process
+ * kills itself with SIGKILL; with ":error" the call fails with kind RETRY; with ":stop" it is as if SIGTERM came. SLUICE_FAULT_LOG=<file> appends the name of
  * every point passed for the first time, so that a test can list them all. Without -Dfault_points=true a point is nothing. */
 #ifndef SLUICE_BASE_FAULT_H
 #define SLUICE_BASE_FAULT_H

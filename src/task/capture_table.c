@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "task/column_names.h"
 
 struct capture_table *capture_table_get(struct capture *capture, struct source_table *source) {
-    (void)capture;
     if (source->user != NULL)
         return source->user;
     struct capture_table *table = mem_zalloc(sizeof *table);
@@ -17,6 +17,8 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     table->row.schema = source->schema;
     table->row.name = source->name;
     table->row_changed = true;
+    /* Whatever is committed of it from here on, its rows so far are not in the raw zone. */
+    table->row.full_load = capture->cdc_only ? FULL_LOAD_NONE : FULL_LOAD_PENDING;
     source->user = table;
     return table;
 }
@@ -48,14 +50,23 @@ void capture_table_set_version(struct capture_table *table, const struct table *
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
     if (table->touched && !capture_table_rewind(table, &table->mark, err))
         return false;
-    log_error("table %s.%s is not captured any more: %s; the other tables go on. Start capture again to load it in full",
-              table->row.schema, table->row.name, reason);
+    log_error(
+        "table %s.%s is not captured any more: %s; the other tables go on. Start capture again to load it in full",
+        table->row.schema, table->row.name, reason);
     table->source->stopped = true;
     table->row.stopped = arena_strdup(&table->arena, reason);
     table->row_changed = true;
     table->reload = false;
     capture->position_moved = true; /* there is something to commit */
     return true;
+}
+
+bool capture_table_check_names(struct capture *capture, struct capture_table *table, const struct table *version,
+                               bool *fine, struct error *err) {
+    struct error why;
+    *fine =
+        column_names_check(version->columns, version->column_count, capture->config->raw.timestamp_column_name, &why);
+    return *fine || capture_table_stop(capture, table, why.message, err);
 }
 
 /* --- marks */
@@ -104,8 +115,7 @@ static struct raw_output *current_output(struct capture *capture, struct capture
         if (last->version == table->source->current && raw_output_size(last->file) < rotate_bytes)
             return last->file;
     }
-    table->outputs =
-        mem_grow(table->outputs, table->output_count, &table->output_capacity, sizeof *table->outputs);
+    table->outputs = mem_grow(table->outputs, table->output_count, &table->output_capacity, sizeof *table->outputs);
     struct capture_output *next = &table->outputs[table->output_count++];
     *next = (struct capture_output){
         .file = raw_output_new(&capture->output_settings, table->folder, table->source->current),
@@ -117,8 +127,8 @@ static struct raw_output *current_output(struct capture *capture, struct capture
     return next->file;
 }
 
-bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values, size_t count,
-                         struct error *err) {
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values,
+                         size_t count, struct error *err) {
     if (buf_fits(out, csv_record_max_bytes(dialect, values, count, NULL) + CLOCK_TEXT_BYTES))
         return true;
     return error_set(err, ERROR_DATA, "a row of more than %d bytes as CSV cannot be captured", BUF_MAX_DEFAULT);
@@ -134,8 +144,8 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
     if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, values,
                              table->source->current->column_count, err))
         return capture_table_stop(capture, table, err->message, err);
-    csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect, change_files_have_op(raw) ? (char)op : 0,
-                     values, table->source->current->column_count,
+    csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect,
+                     change_files_have_op(raw) ? (char)op : 0, values, table->source->current->column_count,
                      raw->timestamp_column_name != NULL ? capture->commit_time_text : NULL);
     uint64_t size = raw_output_size(output);
     table->counts.bytes += (int64_t)(size - before);
@@ -152,7 +162,8 @@ static bool key_changed(const struct table *version, const struct value *values,
         const struct value *was = &old[version->key[i]], *is = &values[version->key[i]];
         if (was->kind == VALUE_UNCHANGED || is->kind == VALUE_UNCHANGED)
             continue;
-        if (was->kind != is->kind || was->len != is->len || (was->len > 0 && memcmp(was->data, is->data, was->len) != 0))
+        if (was->kind != is->kind || was->len != is->len ||
+            (was->len > 0 && memcmp(was->data, is->data, was->len) != 0))
             return true;
     }
     return false;

@@ -16,7 +16,7 @@
 
 enum {
     LOAD_BUFFER_BYTES = 256 * 1024,
-    LOAD_ROUNDS_MAX = 10,        /* snapshots taken in one run without any table getting done */
+    LOAD_ROUNDS_MAX = 10, /* snapshots taken in one run without any table getting done */
     LOAD_CANCEL_CHECK_ROWS = 1024,
     LOAD_PROGRESS_MS = 200,
 };
@@ -130,7 +130,8 @@ static bool load_table(struct full_load *load, unsigned reader, struct capture_t
     int old_first = table->row.load_first, old_files = table->row.load_files;
     bool replaces = table->reload || old_files > 0 || table->row.committed != NULL;
     int64_t started_ms = clock_monotonic_ms();
-    bool committed = false, ok = source_snapshot_read(load->snapshot, reader, table->source->current, write_row, &t, err);
+    bool committed = false,
+         ok = source_snapshot_read(load->snapshot, reader, table->source->current, write_row, &t, err);
     /* DMS writes no file for an empty table. One that replaces rows needs a file to say that they are gone. */
     if (ok && t.output == NULL && t.files == 0 && replaces)
         open_output(&t);
@@ -196,8 +197,8 @@ static void *work(void *argument) {
 static void show_progress(struct full_load *load, int64_t started_ms) {
     double seconds = (double)(clock_monotonic_ms() - started_ms) / 1000.0;
     long long rows = atomic_load(&load->rows);
-    log_progress("full load: %zu of %zu tables, %lld rows, %.0f rows/s", atomic_load(&load->done), load->table_count, rows,
-                 seconds > 0 ? (double)rows / seconds : 0.0);
+    log_progress("full load: %zu of %zu tables, %lld rows, %.0f rows/s", atomic_load(&load->done), load->table_count,
+                 rows, seconds > 0 ? (double)rows / seconds : 0.0);
 }
 
 static bool run_workers(struct full_load *load, unsigned count, struct error *err) {
@@ -261,7 +262,8 @@ static bool record_tables(struct capture *capture, struct capture_table **tables
 
 static bool load_round(struct capture *capture, struct capture_table **tables, size_t count, size_t *done,
                        struct error *err) {
-    struct full_load load = {.capture = capture, .settings = capture->output_settings, .tables = tables, .table_count = count};
+    struct full_load load = {
+        .capture = capture, .settings = capture->output_settings, .tables = tables, .table_count = count};
     load.settings.buffer_bytes = LOAD_BUFFER_BYTES;
     pthread_mutex_init(&load.failure.mutex, NULL);
     unsigned readers = (unsigned)capture->config->source.max_full_load_sub_tasks;
@@ -272,8 +274,8 @@ static bool load_round(struct capture *capture, struct capture_table **tables, s
         versions[i] = tables[i]->source->current;
     bool ok = source_snapshot_open(capture->source, versions, count, readers, &load.snapshot, err) &&
               record_start(capture, source_snapshot_position(load.snapshot, 0), err) &&
-              record_tables(capture, tables, count, err) &&
-              fault_point("full_load.snapshot_taken", err) && run_workers(&load, readers, err);
+              record_tables(capture, tables, count, err) && fault_point("full_load.snapshot_taken", err) &&
+              run_workers(&load, readers, err);
     *done = atomic_load(&load.done);
     for (size_t i = 0; i < count; i++) {
         if (tables[i]->load_error != NULL && !capture_table_stop(capture, tables[i], tables[i]->load_error, err))
@@ -293,21 +295,20 @@ static bool same_columns(const struct table *a, const struct table *b) {
     if (a->column_count != b->column_count || a->key_count != b->key_count)
         return false;
     for (size_t i = 0; i < a->column_count; i++)
-        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || !type_equal(a->columns[i].type, b->columns[i].type) ||
-            a->columns[i].nullable != b->columns[i].nullable)
+        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 ||
+            !type_equal(a->columns[i].type, b->columns[i].type) || a->columns[i].nullable != b->columns[i].nullable)
             return false;
     return memcmp(a->key, b->key, a->key_count * sizeof *a->key) == 0;
 }
 
 static bool needs_load(const struct capture_table *table) {
-    return table->reload ||
-           (!table->source->stopped && (table->row.full_load == FULL_LOAD_PENDING ||
-                                        table->row.full_load == FULL_LOAD_RUNNING || !table->known));
+    return table->reload || (!table->source->stopped && (table->row.full_load == FULL_LOAD_PENDING ||
+                                                         table->row.full_load == FULL_LOAD_RUNNING || !table->known));
 }
 
 /* The tables to load, from the source's list as it is now, with their current columns. */
-static bool choose_tables(struct capture *capture, struct capture_table *only, struct capture_table ***out, size_t *count,
-                          struct error *err) {
+static bool choose_tables(struct capture *capture, struct capture_table *only, struct capture_table ***out,
+                          size_t *count, struct error *err) {
     struct arena arena;
     arena_init(&arena);
     struct table **listed;
@@ -318,11 +319,15 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
     if (ok)
         *out = mem_alloc((listed_count + 1) * sizeof **out);
     for (size_t i = 0; ok && i < listed_count; i++) {
-        if (only != NULL && (strcmp(only->row.schema, listed[i]->schema) != 0 || strcmp(only->row.name, listed[i]->name) != 0))
+        if (only != NULL &&
+            (strcmp(only->row.schema, listed[i]->schema) != 0 || strcmp(only->row.name, listed[i]->name) != 0))
             continue;
         struct source_table *source = source_tables_add(capture->tables, listed[i]->schema, listed[i]->name);
         struct capture_table *table = capture_table_get(capture, source);
-        if (!needs_load(table))
+        bool fine = needs_load(table);
+        if (fine)
+            ok = capture_table_check_names(capture, table, listed[i], &fine, err);
+        if (!fine)
             continue;
         if (source->current == NULL || !same_columns(source->current, listed[i]))
             capture_table_set_version(table, listed[i], NULL, 0);
@@ -335,9 +340,9 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
 
 bool full_load_run(struct capture *capture, struct capture_table *only, struct error *err) {
     for (int fruitless = 0;;) {
-        struct capture_table **tables;
-        size_t count, done = 0;
-        bool ok = choose_tables(capture, only, &tables, &count, err);
+        struct capture_table **tables = NULL;
+        size_t count = 0, done = 0;
+        bool ok = fault_point("full_load.started", err) && choose_tables(capture, only, &tables, &count, err);
         bool finished = ok && count == 0;
         if (ok && count > 0)
             ok = load_round(capture, tables, count, &done, err);

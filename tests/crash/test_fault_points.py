@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash.scenario import STAGES, create, driver
 from tests.harness.servers import ROOT, MariaDB, MySQL80
+from tests.harness.sluice import wait_until
 
 KILLS = 2  # per command: where the point is passed for the first time, and for the second time
 
@@ -42,7 +43,7 @@ def run_killed(sluice, point, how, *args):
     for n in range(1, KILLS + 1):
         done = sluice.run(*args, fault=f"{point}:{n}{how}", ok=(0,) if not how else (0, 3, 4))
         kills += done.returncode != 0
-    if kills:
+    if kills or how == ":stop":  # a stop ends well
         sluice.run(*args)
     return kills
 
@@ -82,6 +83,29 @@ def test_killed_there_with_parquet_files_and_mysql(mysql, point):
 def test_failed_there(mariadb, point):
     """The step fails with an error instead; the process cleans up after itself, or tries again."""
     replicate(mariadb, point, ":error")
+
+
+@pytest.mark.parametrize("point", [p for p in POINTS if p.startswith(("capture.", "full_load."))])
+def test_stopped_there(mariadb, point):
+    """SIGTERM comes right there: what is finished is kept, and the next start does the rest."""
+    replicate(mariadb, point, ":stop")
+
+
+def test_stopped_before_the_full_load_of_a_table_that_appeared(mariadb):
+    """The next start knows that the table's earlier rows are not in the raw zone."""
+    workload = create(mariadb, "crash")
+    with driver(mariadb, "crash", raw={"cdc_max_batch_interval": "10s"}) as sluice:
+        sluice.run("capture", "--until-current")
+        process = sluice.start("capture", fault="full_load.started:2:stop")  # the first one finds nothing to load
+        wait_until(lambda: "following the log" in sluice.log_of(["capture"]).read_text(), "capture follows the log", process=process)
+        # The first row makes that the stop has something to commit.
+        mariadb.sql("insert into event values (9, 'before'); set sql_log_bin = 0; create table later (id int primary key, at datetime); insert into later values (1, now()); "
+                    "set sql_log_bin = 1; insert into later values (2, now())", "crash")
+        assert process.wait(60) == 0
+        mariadb.sql("insert into later values (3, now()); delete from later where id = 2", "crash")
+        sluice.run("capture", "--until-current")
+        sluice.run("load")
+        workload.assert_lake_is_source(sluice)
 
 
 def test_a_kill_is_a_kill(mariadb):
