@@ -1,7 +1,7 @@
 """The lake is what the source is: two writers change tables of all types while capture and load run; at the end every
 lake table, partitioned or not, equals the source's SELECT, row by row.
 
-SLUICE_REPLICATION_TRANSACTIONS sets how long the writers write (a soak takes 20,000).
+SLUICE_REPLICATION_TRANSACTIONS sets how long the writers write (a soak takes 20,000), SLUICE_REPLICATION_SEED what.
 """
 
 import os
@@ -15,6 +15,7 @@ from tests.harness.sluice import Sluice
 from tests.harness.workload import Workload
 
 TRANSACTIONS = int(os.environ.get("SLUICE_REPLICATION_TRANSACTIONS", 250))
+SEED = int(os.environ.get("SLUICE_REPLICATION_SEED", 7))
 
 
 @dataclass
@@ -62,7 +63,7 @@ def test_the_lake_equals_the_source(case):
     if reason:
         pytest.skip(reason)
     with case.server(**case.options) as server:
-        workload = Workload(server, "shop", seed=7)
+        workload = Workload(server, "shop", seed=SEED)
         workload.create(rows=case.rows)
         config = {"source": server.source_config("shop"), "raw": {"cdc_max_batch_interval": "300ms", **case.raw},
                   "tables": workload.lake_tables(), "memory_limit": "256MB", "schedule": {"load": "continuous"}, **case.config}
@@ -79,7 +80,7 @@ def replicate(workload, sluice, case):
     before_ddl = (lambda: workload.mark(sluice, process)) if case.names_may_be_late else (lambda: None)
     # The first transactions run into the full load.
     writers = [workload.start(case.transactions, bulk=case.bulk, loaded=loaded_in_full.is_set, before_ddl=before_ddl),
-               workload.start(case.transactions // 2, seed=1000, calm=True)]
+               workload.start(case.transactions // 2, seed=SEED + 1000, calm=True)]
     try:
         workload.mark(sluice, process)  # in the full load or behind it
         workload.mark(sluice, process)  # behind it
