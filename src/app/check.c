@@ -11,6 +11,7 @@
 #include "source/source.h"
 #include "state/state.h"
 #include "store/store.h"
+#include "task/column_names.h"
 
 struct check {
     const struct config *config;
@@ -168,9 +169,45 @@ static void check_schedule(struct check *check, const char *subject, const char 
 
 /* --- source ---------------------------------------------------------------------------------------------------------------------- */
 
+/* What sluice could not name in the lake, whatever the source thinks of it. */
+static void check_names(struct check *check, const struct table *table, struct check_report *report) {
+    const char *name, *full = arena_printf(report->arena, "%s.%s", table->schema, table->name), *mend = NULL;
+    const char *subject = arena_printf(report->arena, "table %s", full);
+    const char *timestamp = check->config->raw.timestamp_column_name;
+    struct error why;
+    if (column_names_check(table->columns, table->column_count, timestamp, &why))
+        return;
+    switch (column_names_find_fault(table->columns, table->column_count, timestamp, &name)) {
+    case COLUMN_NAMES_TIMESTAMP:
+        check->config_is_wrong = true;
+        mend = arena_printf(report->arena, "raw.timestamp_column_name: another name than %s", name);
+        break;
+    case COLUMN_NAMES_RESERVED:
+    case COLUMN_NAMES_TWICE:
+        mend = arena_printf(report->arena, "ALTER TABLE %s RENAME COLUMN %s TO source_%s;", full, name, name);
+        break;
+    case COLUMN_NAMES_FINE:
+        break;
+    }
+    check_report_add(report, CHECK_FAILED, subject, mend, "%s", why.message);
+}
+
+/* Tables that cannot be listed are in the source's own lines already. */
+static void check_tables_of_source(struct check *check, struct source *source, struct check_report *report) {
+    struct table **tables;
+    size_t count;
+    struct error ignored;
+    if (!source_list_tables(source, report->arena, &tables, &count, &ignored))
+        return;
+    for (size_t i = 0; i < count; i++)
+        check_names(check, tables[i], report);
+}
+
 static bool ask_source(struct check *check, struct check_report *report, struct error *err) {
     struct source *source = NULL;
     bool ok = source_open(check->config, &source, err) && source_check(source, report, err);
+    if (ok)
+        check_tables_of_source(check, source, report);
     source_close(source);
     return ok;
 }

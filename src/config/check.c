@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/reading.h"
+#include "model/table.h"
 
 /* --- what one option says about another ------------------------------------------------------------------------------- */
 
@@ -65,6 +66,10 @@ static bool check_raw(const struct reading *reading, struct error *err) {
     if (strcmp(raw->csv_null_value, raw->csv_no_sup_value) == 0)
         return reading_error(reading, line_of(map, "csv_null_value"), err,
                              "raw.csv_null_value and raw.csv_no_sup_value must differ");
+    if (raw->timestamp_column_name != NULL && column_name_is_reserved(raw->timestamp_column_name))
+        return reading_error(reading, line_of(map, "timestamp_column_name"), err,
+                             "raw.timestamp_column_name cannot be \"%s\": sluice uses this name itself",
+                             raw->timestamp_column_name);
     if (raw->cdc_inserts_only && raw->cdc_inserts_and_updates)
         return reading_error(reading, line_of(map, "cdc_inserts_only"), err,
                              "raw.cdc_inserts_only and raw.cdc_inserts_and_updates exclude each other");

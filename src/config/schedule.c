@@ -279,6 +279,8 @@ static bool parse_trimmed(char *text, struct schedule *out, struct error *err) {
     return parse_cron(text, out, err);
 }
 
+static bool comes_ever(const struct schedule *schedule);
+
 bool schedule_parse(const char *text, struct schedule *out, struct error *err) {
     *out = (struct schedule){0};
     char copy[FIELD_MAX_BYTES] = "";
@@ -290,7 +292,11 @@ bool schedule_parse(const char *text, struct schedule *out, struct error *err) {
         return error_set(err, ERROR_CONFIG, "a schedule of %zu bytes is too long", len);
     memcpy(copy, begin, len);
     copy[len] = '\0';
-    return parse_trimmed(copy, out, err) || error_prefix(err, "\"%.*s\"", (int)len, begin);
+    bool ok = parse_trimmed(copy, out, err);
+    if (ok && !comes_ever(out))
+        ok = error_set(err, ERROR_CONFIG, "never comes: no year from %d to %d has such a day", SCHEDULE_YEAR_FIRST,
+                       SCHEDULE_YEAR_LAST);
+    return ok || error_prefix(err, "\"%.*s\"", (int)len, begin);
 }
 
 /* --- the next time -------------------------------------------------------------------------------------------------- */
@@ -404,4 +410,9 @@ bool schedule_next(const struct schedule *schedule, int64_t after_us, int64_t *n
     }
     assert(false && "a kind of schedule");
     return false;
+}
+
+static bool comes_ever(const struct schedule *schedule) {
+    int64_t first_us;
+    return schedule_next(schedule, -1, &first_us);
 }

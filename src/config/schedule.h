@@ -41,7 +41,8 @@ struct schedule {
     struct schedule_cron cron;
 };
 
-/* Kind CONFIG: the message quotes the text and says what is wrong with it. */
+/* Kind CONFIG: the message quotes the text and says what is wrong with it; a day that no year has, such as February 30, is
+ * wrong too. */
 bool schedule_parse(const char *text, struct schedule *out, struct error *err);
 
 /* The first time after after_us (microseconds since 1970, UTC); of a continuous schedule after_us itself. False when

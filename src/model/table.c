@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TABLE_COLUMNS_MAX = 65535 }; /* keys hold indexes in 16 bits; no source has as many */
 
@@ -10,6 +11,14 @@ int table_find_column(const struct table *table, const char *name) {
         if (strcmp(table->columns[i].name, name) == 0)
             return (int)i;
     return -1;
+}
+
+bool column_name_is_reserved(const char *name) {
+    static const char *const reserved[] = {"Op", "_op", "_seq", "_unchanged"};
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (strcasecmp(name, reserved[i]) == 0)
+            return true;
+    return false;
 }
 
 struct table *table_copy(struct arena *arena, const struct table *table) {

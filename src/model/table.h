@@ -34,6 +34,10 @@ struct table {
 /* Index of the column with that name (exact case), or -1. */
 int table_find_column(const struct table *table, const char *name);
 
+/* True for the names of sluice's own columns, in any case: "Op", the first column of the lake's tables and of change files;
+ * "_op", "_seq" and "_unchanged", which the engine's scans and raw files in Parquet have. */
+bool column_name_is_reserved(const char *name);
+
 /* A deep copy into the arena. */
 struct table *table_copy(struct arena *arena, const struct table *table);
 

@@ -120,6 +120,9 @@ void capture_table_set_version(struct capture_table *table, const struct table *
                                size_t rename_count);
 /* No more events of this table: logs and records why. Its rows since the last finished transaction are forgotten. */
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
+/* False in *fine, and the table is stopped, when a column has a name that its files or the lake cannot have. */
+bool capture_table_check_names(struct capture *capture, struct capture_table *table, const struct table *version,
+                               bool *fine, struct error *err);
 /* Writes one change as one or two records; within a transaction. */
 bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, const struct value *old, struct error *err);

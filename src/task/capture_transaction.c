@@ -196,6 +196,11 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     struct capture_table *table = capture_table_get(capture, event->table);
     if (!table->known && !capture->cdc_only)
         return full_load_run(capture, table, err);
+    bool fine;
+    if (!capture_table_check_names(capture, table, event->new_table, &fine, err))
+        return false;
+    if (!fine)
+        return true;
     capture_table_set_version(table, event->new_table, event->renames, event->rename_count);
     capture->position_moved = true;
     log_info("table %s.%s has schema version %u (%zu columns)", table->row.schema, table->row.name, table->row.version,

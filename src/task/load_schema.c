@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "task/column_names.h"
 #include "task/load_survey.h"
 
 int load_find_column(const struct column *columns, size_t count, const char *name) {
@@ -143,7 +144,7 @@ static bool add_timestamp_column(struct builder *builder, struct error *err) {
     if (name == NULL)
         return true;
     if (load_find_column(schema->columns, schema->column_count, name) >= 0)
-        return error_set(err, ERROR_CONFIG, "the table has a column \"%s\": choose another timestamp_column_name",
+        return error_set(err, ERROR_CONFIG, "the table has a column \"%s\": choose another raw.timestamp_column_name",
                          name);
     schema->columns[schema->column_count++] =
         (struct column){.name = name, .type = {TYPE_TIMESTAMP, 0, 6}, .nullable = true};
@@ -426,32 +427,12 @@ static bool check_key_columns(const struct builder *builder, struct error *err) 
     return true;
 }
 
-static bool check_names(const struct load_schema *schema, struct error *err) {
-    static const char *const reserved[] = {"Op", "_op", "_seq", "_unchanged"};
-    for (size_t i = 0; i < schema->column_count; i++) {
-        const char *name = schema->columns[i].name;
-        for (size_t r = 0; r < sizeof reserved / sizeof reserved[0]; r++)
-            if (strcasecmp(name, reserved[r]) == 0)
-                return error_set(
-                    err, ERROR_DATA,
-                    "column \"%s\": sluice uses this name itself in the lake: rename the column at the source, "
-                    "or leave the table inactive",
-                    name);
-        if (load_find_column(schema->columns + i + 1, schema->column_count - i - 1, name) >= 0)
-            return error_set(err, ERROR_DATA,
-                             "two columns are named \"%s\", but for upper and lower case, which lake readers "
-                             "do not tell apart",
-                             name);
-    }
-    return true;
-}
-
 bool load_schema_make(struct arena *arena, const struct load_schema_input *input, struct load_schema *out,
                       struct error *err) {
     *out = (struct load_schema){0};
     struct builder builder = {.arena = arena, .input = input, .schema = out};
     bool ok = input->schemas != NULL ? make_captured(&builder, err) : make_surveyed(&builder, err);
-    return ok && check_names(out, err) &&
+    return ok && column_names_check(out->columns, out->column_count, NULL, err) &&
            resolve_names(&builder, input->row->primary_key, "PrimaryKey", &out->key, &out->key_count, err) &&
            resolve_names(&builder, input->row->partition_key, "PartitionKey", &out->partition, &out->partition_count,
                          err) &&

@@ -114,6 +114,33 @@ def test_statements_in_the_log(server, sluice):
     works(server, sluice)
 
 
+def test_names_that_are_taken(server, sluice):
+    """A column named as one of sluice's own: the table is refused before anything is captured, and the others go on."""
+    server.sql("drop table if exists shop.marks, shop.stamped; create table shop.marks (id int primary key, `Op` int); insert into shop.marks values (1, 1);"
+               "create table shop.stamped (id int primary key, at datetime); create table shop.later (id int primary key)")
+    try:
+        sluice.config["raw"]["timestamp_column_name"] = "AT"
+        sluice.write_config()
+        check = sluice.run("check", ok=(CONFIG,)).stdout
+        assert re.search(r'FAIL  table shop.marks: column "Op".*\n +mend: ALTER TABLE shop.marks RENAME COLUMN Op TO ', check), check
+        assert re.search(r'FAIL  table shop.stamped: .*column "at".*\n +mend: raw.timestamp_column_name: ', check), check
+        captured = sluice.run("capture", "--until-current")
+        assert all(len(re.findall(f"ERROR table shop.{name} is not captured.*", captured.stderr)) == 1 for name in ("marks", "stamped")), captured.stderr
+        server.sql("alter table shop.later add column _seq int; insert into shop.later values (1, 1); insert into shop.marks values (2, 2)")
+        assert re.search('table shop.later is not captured.*"_seq"', sluice.run("capture", "--until-current").stderr)
+        assert {p.name for p in (sluice.raw / "shop").iterdir()} == {"t"}
+        assert {t["table"] for t in sluice.status()["tables"] if t["capture"]["stopped"]} == {"marks", "stamped", "later"}
+        sluice.run("load")
+        assert len(sluice.query("select * from shop.t")) == server.sql("select count(*) from shop.t")[0][0]
+        server.sql(re.search("mend: (ALTER [^;]*);", check)[1])
+        del sluice.config["raw"]["timestamp_column_name"]
+        sluice.write_config()
+        sluice.run("capture", "--until-current")
+        assert not any(t["capture"]["stopped"] for t in sluice.status()["tables"] if t["table"] != "later")
+    finally:
+        server.sql("drop table shop.marks; drop table shop.stamped; drop table shop.later")
+
+
 # --- the configuration ---
 
 

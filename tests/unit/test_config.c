@@ -215,6 +215,12 @@ static const struct mistake {
      "true}\n"
      "lake: {location: b}\n",
      "sluice.yaml:4: raw.cdc_inserts_only and raw.cdc_inserts_and_updates exclude each other"},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw:\n  location: a\n  timestamp_column_name: OP\nlake: {location: "
+     "b}\n",
+     "sluice.yaml:6: raw.timestamp_column_name cannot be \"OP\": sluice uses this name itself"},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b}\nschedule: {load: 0 0 30 2 "
+     "*}\n",
+     "sluice.yaml:6: schedule.load: \"0 0 30 2 *\": never comes: no year from 1970 to 2199 has such a day"},
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: 'file:///a/'}\nlake: {location: 'file:///a/lake'}\n",
      "sluice.yaml:5: lake.location and raw.location cannot lie in one another: a reader of the raw zone takes every "
      "folder for a "
