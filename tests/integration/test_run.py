@@ -111,6 +111,26 @@ def test_activating_confirms_the_proposed_key(server, table):
         assert keys == {"keyed": "b,a", "bare": "null", "t": "null"} or keys == {"keyed": "b,a", "bare": None, "t": None}
 
 
+def test_a_table_that_is_empty_is_a_table(server, table):
+    """DMS writes no file for it, and it has a row, and a lake table, all the same."""
+    server.sql("create table shop.empty (id int primary key, price decimal(6,2), name varchar(20))")
+    with Sluice(source=server.source_config("shop")) as sluice:
+        sluice.run("capture", "--until-current")
+        assert not (sluice.raw / "shop" / "empty").exists()
+        assert "waits for activation" in next(line for line in sluice.run("tables", "list").stdout.splitlines() if "/empty/" in line)
+        assert next(t for t in sluice.status()["tables"] if t["table"] == "empty")["waiting_for"] == "activation"
+        assert "2 waiting" in sluice.run("load").stdout
+        sluice.run("tables", "set", "--schema", "shop", "--table", "empty", "--active", "true")
+        assert "1 loaded, 0 failed, 1 waiting" in sluice.run("load").stdout
+        assert "0 loaded, 0 failed, 1 waiting, 1 with nothing" in sluice.run("load").stdout
+        assert sluice.query("select * from shop.empty") == []
+        assert [r["column_name"] for r in sluice.query("describe shop.empty")] == ["Op", "id", "price", "name"]
+        server.sql("insert into shop.empty values (1, 2.50, 'one')")
+        sluice.run("capture", "--until-current")
+        sluice.run("load")
+        assert sluice.query("select * from shop.empty") == [{"Op": "I", "id": 1, "price": "2.50", "name": "one"}]
+
+
 def test_change_files_in_folders_by_date(server, table):
     with Sluice(source=server.source_config("shop"), tables=[table], raw={"date_partition_enabled": True}) as sluice:
         sluice.run("capture", "--full-load-only")
