@@ -32,7 +32,9 @@ size_t csv_record_max_bytes(const struct csv_dialect *dialect, const struct valu
 
 /* --- reading: a stream of records from a store object, .gz or not, in blocks; memory is bounded by the longest record.
  * A byte-order mark is skipped; CR LF and a missing last line end are taken; an empty line is skipped (but it is a NULL
- * where the null word is empty and the records have one column). A quote within a bare field is text. */
+ * where the null word is empty and the records have one column). A quote within a bare field is text, and so is a carriage
+ * return; but one in a bare field of the header, or of a last record without line end, is an error: such a file has line ends
+ * that were not asked for. */
 struct csv_reader;
 
 enum { CSV_RECORD_MAX_BYTES = 1 << 30 };

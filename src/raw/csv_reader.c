@@ -30,6 +30,7 @@ struct csv_reader {
     char delimiter;
     char row_first; /* of the row delimiter when that is not a plain line end; else '\n' */
     bool quoting;
+    bool header;
     char *row; /* the row delimiter */
     size_t row_len;
     char *null_word, *unchanged_word;
@@ -57,6 +58,7 @@ static void set_dialect(struct csv_reader *reader, const struct csv_dialect *dia
     reader->delimiter = dialect->delimiter;
     reader->row_first = is_plain_line_end(dialect->row_delimiter) ? '\n' : dialect->row_delimiter[0];
     reader->quoting = dialect->quoting;
+    reader->header = dialect->header;
     reader->row = mem_strdup(dialect->row_delimiter);
     reader->row_len = strlen(reader->row);
     reader->null_word = mem_strdup(dialect->null_word);
@@ -177,6 +179,7 @@ enum found {
     FOUND_NOTHING, /* neither a delimiter nor the end of a record */
     FOUND_FIELD,   /* another field follows */
     FOUND_RECORD,  /* the record ends */
+    FOUND_LAST,    /* the record ends with the file, without a line end */
     FOUND_CUT,     /* the block ends before that is certain: fill it and read the record again */
     FOUND_BAD,     /* err is set */
 };
@@ -204,7 +207,7 @@ static inline enum found look_at(const struct csv_reader *reader, char *p, char 
         return FOUND_FIELD;
     if (p >= reader->end) {
         *next = reader->end;
-        return reader->complete ? FOUND_RECORD : FOUND_CUT;
+        return reader->complete ? FOUND_LAST : FOUND_CUT;
     }
     int row_end = row_end_at(reader, p);
     if (row_end < 0)
@@ -246,7 +249,7 @@ static inline enum found find_bare(const struct csv_reader *reader, char *field,
         p = skip_bare(reader, p + 1);
         found = look_at(reader, p, next);
     }
-    if (found == FOUND_RECORD && *p == '\n' && p < reader->end && p > field && p[-1] == '\r')
+    if (found == FOUND_RECORD && *p == '\n' && p > field && p[-1] == '\r')
         p--;
     size_t len = (size_t)(p - field);
     *value = (struct value){field, (uint32_t)len, bare_kind(reader, field, len)};
@@ -288,6 +291,21 @@ static bool grow_values(struct csv_reader *reader, struct error *err) {
     return true;
 }
 
+/* A carriage return in a field without quotes may be text. In the header, or in a last record that does not end, it is the
+ * line end of a file that would otherwise be read as one long record. */
+static bool check_line_ends(const struct csv_reader *reader, struct error *err) {
+    for (size_t i = 0; i < reader->value_count; i++) {
+        const struct value *value = &reader->values[i];
+        bool bare = value->data == reader->begin || value->data[-1] != '"';
+        if (bare && value->len > 0 && memchr(value->data, '\r', value->len) != NULL)
+            return fail_at(reader, reader->line,
+                           "lines end in a carriage return alone: have them end in a line feed, or set "
+                           "raw.csv_row_delimiter to \"\\r\"",
+                           err);
+    }
+    return true;
+}
+
 /* Finds the fields of the record at `begin`. */
 static enum found find_record(struct csv_reader *reader, char **next, struct error *err) {
     bool quoted = false;
@@ -307,6 +325,11 @@ static enum found find_record(struct csv_reader *reader, char **next, struct err
         }
         reader->value_count++;
     } while (found == FOUND_FIELD);
+    bool header = found == FOUND_RECORD && reader->header && reader->first_count == 0;
+    if ((header || found == FOUND_LAST) && !check_line_ends(reader, err))
+        return FOUND_BAD;
+    if (found == FOUND_LAST)
+        found = FOUND_RECORD;
     if (found == FOUND_RECORD)
         reader->next_line += quoted ? count_lines(reader->begin, *next - 1) + 1 : 1;
     return found;

@@ -196,6 +196,7 @@ def change_file(sluice, text, name="20261101-101500000.csv", table="t"):
     ("Op,id,price,name\nX,1,1.00,one\n", ["line 2", "Op", "X"]),
     ("Op,id,price,name\nU,1,1.00\n", ["line 2", "3|fields|columns"]),
     ("Op,price,name\nU,1.00,one\n", ["id", "column"]),
+    ("Op,id,price,name\rU,1,1.00,one\r", ["line 1", "carriage return alone", "csv_row_delimiter"]),
     ("Op,id,price,name\nU,1,1.00,\xff\n", ["line 2", "name", "UTF-8"]),
 ])
 def test_a_file_that_cannot_be_taken(raw, text, words):

@@ -14,6 +14,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+#define BARE_CR                                                                                                        \
+    "lines end in a carriage return alone: have them end in a line feed, or set raw.csv_row_delimiter to \"\\r\""
+
 static const struct csv_dialect without_quotes = {',', "\n", false, true, "NULL", "UNCHANGED"};
 
 /* --- writing. */
@@ -294,8 +297,7 @@ static void test_read(void **state) {
         {" \"a\"\n", "1: [ \"a\"]\n"},
         {"  padded  , \n", "1: [  padded  ] [ ]\n"},
         {"back\\slash,d\tt,l'\xC3\xB4t\xC3\xA9\n", "1: [back\\slash] [d\tt] [l'\xC3\xB4t\xC3\xA9]\n"},
-        {"a\rb,c\r,d\n", "1: [a\rb] [c\r] [d]\n"}, /* a CR alone ends nothing */
-        {"a\r", "1: [a\r]\n"},
+        {"a\na\rb,c\r,d\n", "1: [a]\n2: [a\rb] [c\r] [d]\n"}, /* a CR alone ends nothing */
         {"a field that is longer than a word,and another one that is longer\n",
          "1: [a field that is longer than a word] [and another one that is longer]\n"},
         {"I,1001,\"Blue, dotted\",12.50,2026-11-01 10:15:00\nD,1002,x,NULL,2026-11-01 10:15:00\n",
@@ -324,6 +326,10 @@ static void test_read_other_dialects(void **state) {
         {{',', "||", true, true, "NULL", "?"}, "\"a\"||\"b\",c|", "1: [a]\n2: [b] [c|]\n"},
         {{',', "|\n", true, true, "NULL", "?"}, "a,b|\nc|,d|\n", "1: [a] [b]\n2: [c|] [d]\n"},
         {{',', "\r", true, true, "NULL", "?"}, "a\rb\r\"c\"\rd", "1: [a]\n2: [b]\n3: [c]\n4: [d]\n"},
+        /* a carriage return within a text is text */
+        {{',', "\n", true, true, "NULL", "?"}, "a\nb\rc\n\"d\re\"", "1: [a]\n2: [b\rc]\n3: [d\re]\n"},
+        {{',', "\n", true, true, "NULL", "?"}, "\"a\rb\",c\n", "1: [a\rb] [c]\n"},
+        {{',', "\n", true, false, "NULL", "?"}, "a\rb\nc\n", "1: [a\rb]\n2: [c]\n"},
         {{',', "\r", true, true, "NULL", "?"}, "a\r\nb\r\n\"c\"\r\nd", "1: [a]\n2: [b]\n3: [c]\n4: [d]\n"},
         {{',', ",\n", true, true, "NULL", "?"}, "a,b,\nc,d,\n", "1: [a] [b]\n2: [c] [d]\n"},
         /* an empty line is a NULL only where NULL is empty and there is one column */
@@ -367,6 +373,13 @@ static void test_read_errors(void **state) {
         {"\"x\n\",\"y\n", "! x.csv: line 2: the quoted field 2 is never closed"},
         {"a\nb,\"c\"d\ne\n", "1: [a]\n! x.csv: line 2: the quoted field 2 has text behind its closing quote"},
         {"\"a\" ,b\n", "! x.csv: line 1: the quoted field 1 has text behind its closing quote"},
+        /* line ends of a carriage return alone: the whole file would be one record */
+        {"id,name\r1,a\r2,b\r", "! x.csv: line 1: " BARE_CR},
+        {"id,name\r1,a\r2,b", "! x.csv: line 1: " BARE_CR},
+        {"id,name\r1,a\r\n", "! x.csv: line 1: " BARE_CR},
+        {"id\r1\r2\r\n", "! x.csv: line 1: " BARE_CR},
+        {"a\n1\r2\r", "1: [a]\n! x.csv: line 2: " BARE_CR},
+        {"a\n\"1\r\",2\r3", "1: [a]\n! x.csv: line 2: " BARE_CR},
         {"\"a\"\rb\n", "! x.csv: line 1: the quoted field 1 has text behind its closing quote"},
         {"\"a\"\r", "! x.csv: line 1: the quoted field 1 has text behind its closing quote"},
         {"a\n\"x\ny\"z\n", "1: [a]\n! x.csv: line 2: the quoted field 1 has text behind its closing quote"},
