@@ -7,6 +7,7 @@
 
 #define FULL_LOAD_ATTRIBUTE "sluice_full_load"
 #define VERSION_ATTRIBUTE "sluice_schema_version"
+#define FUTURE_ATTRIBUTE "sluice_future_load" /* {"date": LastFullLoadDate, "seen": µs, "times": [µs, …]} */
 
 /* NULL removes it; takes the value over. */
 static void record(struct controller_row *row, const char *attribute, json_t *value) {
@@ -18,7 +19,21 @@ static void record(struct controller_row *row, const char *attribute, json_t *va
         json_object_del(row->item.attributes, attribute);
 }
 
+/* The times of the loaded files that are after the plan's; NULL when there are none. */
+static json_t *future_times(const struct load_plan *plan) {
+    if (plan->future_file == NULL)
+        return NULL;
+    json_t *times = json_array();
+    for (size_t i = 0; i < plan->full_load_count; i++)
+        if (plan->full_load[i].modified_us > plan->planned_us)
+            json_array_append_new(times, json_integer(plan->full_load[i].modified_us));
+    return json_pack("{ss sI so}", "date", plan->last_full_load_date, "seen", (json_int_t)plan->planned_us, "times",
+                     times);
+}
+
 void load_plan_record(struct controller_row *row, const struct load_plan *plan) {
+    if (plan->full_load_due)
+        record(row, FUTURE_ATTRIBUTE, future_times(plan));
     record(row, FULL_LOAD_ATTRIBUTE, plan->full_load_id != NULL ? json_string(plan->full_load_id) : NULL);
     record(row, VERSION_ATTRIBUTE, plan->version > 0 ? json_integer(plan->version) : NULL);
 }
@@ -26,6 +41,7 @@ void load_plan_record(struct controller_row *row, const struct load_plan *plan) 
 void load_plan_forget_recorded(struct controller_row *row) {
     record(row, FULL_LOAD_ATTRIBUTE, NULL);
     record(row, VERSION_ATTRIBUTE, NULL);
+    record(row, FUTURE_ATTRIBUTE, NULL);
 }
 
 static const char *recorded_full_load(const struct controller_row *row) {
@@ -102,6 +118,37 @@ static bool plan_captured_load(struct arena *arena, const struct controller_row 
         captured->load_files, (unsigned)captured->load_first, plan->full_load_count);
 }
 
+static bool has_time(const json_t *times, int64_t time_us) {
+    for (size_t i = 0; i < json_array_size(times); i++)
+        if (json_integer_value(json_array_get(times, i)) == time_us)
+            return true;
+    return false;
+}
+
+/* LastFullLoadDate came from a file whose time was to come: then a file that was written since is new though it is older. */
+static bool has_new_file(const struct controller_row *row, const struct load_plan *plan) {
+    const json_t *future = json_object_get(row->item.attributes, FUTURE_ATTRIBUTE);
+    const char *date = json_string_value(json_object_get(future, "date"));
+    if (date == NULL || row->last_full_load_date == NULL || strcmp(date, row->last_full_load_date) != 0)
+        return false;
+    int64_t seen_us = json_integer_value(json_object_get(future, "seen"));
+    for (size_t i = 0; i < plan->full_load_count; i++) {
+        int64_t time_us = plan->full_load[i].modified_us;
+        if (time_us > seen_us && !has_time(json_object_get(future, "times"), time_us))
+            return true;
+    }
+    return false;
+}
+
+/* The newest file, when its time is to come. */
+static const char *future_file(const struct load_plan *plan) {
+    int64_t newest = newest_us(plan);
+    for (size_t i = 0; newest > plan->planned_us && i < plan->full_load_count; i++)
+        if (plan->full_load[i].modified_us == newest)
+            return plan->full_load[i].name;
+    return NULL;
+}
+
 /* Decides whether the full load is due; if not, the plan's list of its files is emptied. */
 static bool plan_full_load(struct arena *arena, const struct controller_row *row,
                            const struct checkpoint_table *captured, const struct raw_files *files,
@@ -114,14 +161,15 @@ static bool plan_full_load(struct arena *arena, const struct controller_row *row
             return false;
     } else {
         choose_full_load(arena, NULL, files, plan);
-        plan->full_load_due = newest_us(plan) > last_us;
+        plan->full_load_due = newest_us(plan) > last_us || has_new_file(row, plan);
     }
     if (!plan->full_load_due) {
         plan->full_load_count = 0;
         return true;
     }
+    plan->future_file = future_file(plan);
     char text[CLOCK_TEXT_BYTES];
-    clock_format_sql(plan->full_load_count > 0 ? newest_us(plan) : clock_now_us(), false, text);
+    clock_format_sql(plan->full_load_count > 0 ? newest_us(plan) : plan->planned_us, false, text);
     plan->last_full_load_date = arena_strdup(arena, text);
     return true;
 }
@@ -192,7 +240,8 @@ static uint64_t total_bytes(const struct raw_file *files, size_t count) {
 bool load_plan_make(struct arena *arena, const struct controller_row *row, const struct checkpoint_table *captured,
                     const struct raw_files *files, struct load_plan *out, struct error *err) {
     *out = (struct load_plan){.last_full_load_date = row->last_full_load_date,
-                              .last_incremental_file = row->last_incremental_file};
+                              .last_incremental_file = row->last_incremental_file,
+                              .planned_us = clock_now_us()};
     out->reason = !row->active ? "it is not active" : waiting_reason(captured);
     if (out->reason != NULL) {
         out->state = LOAD_PLAN_WAITING;

@@ -34,6 +34,8 @@ struct load_plan {
     const char *full_load_id; /* captured: identifies the finished full load; NULL: there is none */
     uint32_t version;         /* captured: the newest schema version; 0: unknown */
     bool columns_due;         /* the source's columns changed since the last load, with or without rows */
+    const char *future_file;  /* of the full load: its time is to come, and the newest; NULL: there is none */
+    int64_t planned_us;       /* the clock when the plan was made */
     /* The user asked for the full load again without the changes that came after it and are applied already. */
     bool skips_applied_changes;
 };
@@ -52,8 +54,9 @@ static inline const struct raw_file *load_plan_file(const struct load_plan *plan
     return index < plan->full_load_count ? &plan->full_load[index] : &plan->changes[index - plan->full_load_count];
 }
 
-/* Two things are kept in a captured table's row beside the watermark: which full load was loaded (two of them may carry the
- * same time where a file system's clock is coarse or was set back), and up to which schema version. */
+/* Kept in the row beside the watermark: of a captured table which full load was loaded (two of them may carry the same time
+ * where a file system's clock is coarse or was set back), and up to which schema version; of another table the times to come
+ * of files that were loaded, because such a LastFullLoadDate would hide all later full loads. */
 void load_plan_record(struct controller_row *row, const struct load_plan *plan);
 /* The row took its watermark from elsewhere: LastFullLoadDate decides alone. */
 void load_plan_forget_recorded(struct controller_row *row);

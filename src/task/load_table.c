@@ -227,6 +227,11 @@ static void warn(const struct load_run *run) {
             "%s.%s: the full load replaces the table; changes up to %s are not applied again: sluice tables set "
             "--last-incremental-file 0 applies them",
             job->schema, job->table, controller_last_file_name(&run->row));
+    if (run->plan.future_file != NULL)
+        log_warning(
+            "%s.%s: %s was written at %s UTC, which is still to come: is a clock wrong? What replaces it is loaded "
+            "all the same",
+            job->schema, job->table, run->plan.future_file, run->plan.last_full_load_date);
     if (run->raw_files.unknown_count > 0)
         log_warning(
             "%s.%s: %zu files in the raw zone are neither LOAD files nor named by a time and are left alone: %s …",

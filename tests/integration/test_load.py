@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import random
 import re
 import signal
@@ -354,6 +355,20 @@ def test_a_later_full_load_replaces_the_table(product):
     product.rows.clear()
     product.full_load(["id", "n"], [[2, 22], [3, 33]])
     product.changes(["id", "n"], [("I", 4, 44)])
+    product.sluice.run("load")
+    product.check(["id", "n"])
+
+
+def test_a_full_load_whose_time_is_to_come_hides_none_after_it(product):
+    product.full_load(["id", "n"], [[1, 1], [2, 2]])
+    os.utime(product.folder / "LOAD00000001.csv", (4e9, 4e9))
+    assert "LOAD00000001.csv was written at 2096-10-02 07:06:40 UTC" in product.sluice.run("load").stderr
+    product.changes(["id", "n"], [("U", 1, 10)])
+    product.sluice.run("load")
+    assert "1 with nothing to do" in product.sluice.run("load").stdout
+    product.check(["id", "n"])
+    product.rows.clear()
+    product.full_load(["id", "n"], [[3, 3]])
     product.sluice.run("load")
     product.check(["id", "n"])
 

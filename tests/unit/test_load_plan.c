@@ -339,10 +339,61 @@ static void test_inactive_waits(void **state) {
     arena_deinit(&arena);
 }
 
+/* Plans the files of a table of AWS DMS for a row, and does the row's bookkeeping when the plan is due. */
+static bool plan_and_record(struct arena *arena, struct controller_row *row, const char *listed,
+                            const char **future_file) {
+    struct raw_files files = list_files(arena, listed);
+    struct load_plan plan;
+    struct error err;
+    assert_true(load_plan_make(arena, row, NULL, &files, &plan, &err));
+    *future_file = plan.future_file;
+    if (plan.state != LOAD_PLAN_DUE)
+        return false;
+    row->last_full_load_date = plan.last_full_load_date;
+    row->last_incremental_file = plan.last_incremental_file;
+    load_plan_record(row, &plan);
+    return true;
+}
+
+/* A file whose time is to come (another machine's clock, a copy with times) must not hide the full loads after it. */
+static void test_a_time_to_come(void **state) {
+    (void)state;
+    static const char far[] = "LOAD00000001.csv@5000000000000000 LOAD00000002.csv@5000000000000009"; /* in 158 years */
+    struct arena arena;
+    const char *future;
+    arena_init(&arena);
+    struct controller_row row;
+    controller_row_init(&row, &arena, "/raw", "", "shop", "product");
+    row.active = true;
+    assert_true(plan_and_record(&arena, &row, far, &future));
+    assert_string_equal(future, "LOAD00000002.csv");
+    assert_false(plan_and_record(&arena, &row, far, &future));
+    assert_false(plan_and_record(&arena, &row, "LOAD00000001.csv@5000000000000000", &future)); /* one is removed */
+    const char *change = arena_printf(&arena, "%s %s", far, F1);
+    assert_true(plan_and_record(&arena, &row, change, &future)); /* what was seen is not forgotten with a change */
+    assert_null(future);
+    assert_false(plan_and_record(&arena, &row, change, &future));
+
+    /* Replaced by a file of a time that is neither newer nor known. It has to be after the first plan's "now". */
+    assert_true(plan_and_record(&arena, &row, "LOAD00000001.csv@4000000000000000 " F1, &future));
+    assert_false(plan_and_record(&arena, &row, "LOAD00000001.csv@4000000000000000 " F1, &future));
+    assert_true(plan_and_record(&arena, &row, "LOAD00000001.csv@4000000000000000 LOAD00000002.csv@3000000000000000 " F1,
+                                &future));
+
+    /* What the user sets holds. */
+    row.last_full_load_date = "2199-12-31 00:00:00";
+    assert_false(plan_and_record(&arena, &row, "LOAD00000001.csv@2000000000000000 " F1, &future));
+    row.last_full_load_date = NEVER;
+    assert_true(plan_and_record(&arena, &row, far, &future));
+    controller_row_deinit(&row);
+    arena_deinit(&arena);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_inactive_waits),
+        cmocka_unit_test(test_a_time_to_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
