@@ -43,6 +43,7 @@ static const struct field table_fields[] = {
     {"bytes", FIELD_INT64, MEMBER(bytes)},
     {"version", FIELD_INT32, MEMBER(version)},
     {"next_column_id", FIELD_INT32, MEMBER(next_column_id)},
+    {"lake_key", FIELD_TEXT, MEMBER(lake_key)},
     {"stopped", FIELD_TEXT, MEMBER(stopped)},
 };
 #undef MEMBER

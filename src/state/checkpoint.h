@@ -39,6 +39,9 @@ struct checkpoint_table {
     int64_t rows_full_load, rows_insert, rows_update, rows_delete, bytes;
     uint32_t version; /* current schema version; 0 = none yet */
     uint32_t next_column_id;
+    const char
+        *lake_key; /* comma list: PrimaryKey of the controller's row, as capture knows it; updates of these columns
+                             are written as a delete and an insert; NULL = the source's own key */
     const char *stopped; /* why this table is not captured any more; NULL when it is */
     struct state_item item;
 };

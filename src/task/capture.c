@@ -121,8 +121,8 @@ static bool commit_when_due(struct capture *capture, struct error *err) {
     int64_t now_ms = clock_monotonic_ms();
     if (capture->batch_started_ms == 0)
         capture->batch_started_ms = now_ms;
-    bool due = capture->batch_full ||
-               now_ms - capture->batch_started_ms >= capture->config->raw.cdc_max_batch_interval_ms;
+    bool due =
+        capture->batch_full || now_ms - capture->batch_started_ms >= capture->config->raw.cdc_max_batch_interval_ms;
     return !due || capture_commit(capture, err);
 }
 
@@ -137,8 +137,8 @@ struct finish_line {
 static bool is_worth_asking(struct finish_line *line, const struct capture *capture, const struct source_event *event) {
     if (event->kind == SOURCE_IDLE || strcmp(capture->position, line->target) == 0)
         return true;
-    return event->kind == SOURCE_COMMIT && (++line->commits >= CAUGHT_UP_CHECK_COMMITS ||
-                                            clock_monotonic_ms() - line->asked_ms >= CAUGHT_UP_CHECK_MS);
+    return event->kind == SOURCE_COMMIT &&
+           (++line->commits >= CAUGHT_UP_CHECK_COMMITS || clock_monotonic_ms() - line->asked_ms >= CAUGHT_UP_CHECK_MS);
 }
 
 static bool caught_up(struct capture *capture, struct finish_line *line, const struct source_event *event, bool *out,
@@ -162,7 +162,8 @@ static bool follow(struct capture *capture, struct source_stream *stream, const 
             return false;
         if ((event.kind == SOURCE_ROW || event.kind == SOURCE_BEGIN) && capture->in_transaction)
             continue;
-        if (!commit_when_due(capture, err) || !caught_up(capture, &line, &event, &done, err))
+        if (!commit_when_due(capture, err) || !capture_key_refresh_when_due(capture, err) ||
+            !caught_up(capture, &line, &event, &done, err))
             return false;
     }
     return true;
@@ -174,8 +175,9 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
     struct source_stream *stream = NULL;
     const char *restart = capture_prepared_oldest_position(capture);
     if (restart == NULL)
-        restart = capture->committed.restart_position != NULL && !capture->streamed ? capture->committed.restart_position
-                                                                                    : capture->position;
+        restart = capture->committed.restart_position != NULL && !capture->streamed
+                      ? capture->committed.restart_position
+                      : capture->position;
     capture->catching_up = strcmp(restart, capture->position) != 0;
     bool ok = source_stream_open(capture->source, restart, capture->tables, &stream, err);
     if (ok)
@@ -211,10 +213,13 @@ static bool choose_start(struct capture *capture, struct error *err) {
 static bool capture_connected(struct capture *capture, char **target, struct error *err) {
     if (capture->commit_open && !capture_commit(capture, err))
         return false;
-    if (!capture->cdc_only && (!capture_commit_state(capture, "full load", NULL, err) || !full_load_run(capture, NULL, err)))
+    if (!capture->cdc_only &&
+        (!capture_commit_state(capture, "full load", NULL, err) || !full_load_run(capture, NULL, err)))
         return false;
     if (capture->full_load_only)
         return true;
+    if (!capture_key_refresh(capture, err))
+        return false;
     if (!choose_start(capture, err))
         return false;
     if (capture->until_current && *target == NULL) {
@@ -227,10 +232,8 @@ static bool capture_connected(struct capture *capture, char **target, struct err
         if (!ok)
             return false;
     }
-    bool reached = false;
-    if (*target != NULL && !source_position_reached(capture->source, capture->position, *target, &reached, err))
-        return false;
-    return reached || (capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err));
+    /* Also when the target is reached already: opening the stream finds out whether the position is still of this log. */
+    return capture_commit_state(capture, "running", NULL, err) && stream_changes(capture, *target, err);
 }
 
 /* What it counted is kept. */

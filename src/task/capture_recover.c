@@ -51,6 +51,7 @@ static void adopt_row(struct capture_table *table, struct checkpoint_table *row)
     table->row.full_load_position = arena_strdup(&table->arena, row->full_load_position);
     table->row.full_load_after = arena_strdup(&table->arena, row->full_load_after);
     table->row.committed = arena_strdup(&table->arena, row->committed);
+    table->row.lake_key = arena_strdup(&table->arena, row->lake_key);
     table->row.stopped = arena_strdup(&table->arena, row->stopped);
     table->row_changed = false;
     table->known = true;

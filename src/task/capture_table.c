@@ -19,6 +19,7 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     table->row_changed = true;
     /* Whatever is committed of it from here on, its rows so far are not in the raw zone. */
     table->row.full_load = capture->cdc_only ? FULL_LOAD_NONE : FULL_LOAD_PENDING;
+    table->row.lake_key = capture_key_configured(capture, &table->arena, source->schema, source->name);
     source->user = table;
     return table;
 }
@@ -30,6 +31,7 @@ void capture_table_free(struct capture_table *table) {
         raw_output_free(table->outputs[i].file);
     mem_free(table->outputs);
     mem_free(table->new_versions);
+    mem_free(table->key);
     state_item_deinit(&table->row.item);
     arena_deinit(&table->arena);
     mem_free(table);
@@ -157,18 +159,6 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
     return raw_output_drain(output, err);
 }
 
-static bool key_changed(const struct table *version, const struct value *values, const struct value *old) {
-    for (size_t i = 0; i < version->key_count; i++) {
-        const struct value *was = &old[version->key[i]], *is = &values[version->key[i]];
-        if (was->kind == VALUE_UNCHANGED || is->kind == VALUE_UNCHANGED)
-            continue;
-        if (was->kind != is->kind || was->len != is->len ||
-            (was->len > 0 && memcmp(was->data, is->data, was->len) != 0))
-            return true;
-    }
-    return false;
-}
-
 static bool has_unchanged(const struct value *values, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (values[i].kind == VALUE_UNCHANGED)
@@ -180,15 +170,17 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
                          const struct value *values, const struct value *old, struct error *err) {
     const struct table *version = table->source->current;
     assert(version != NULL);
-    if (op == CHANGE_UPDATE && old != NULL && key_changed(version, values, old)) {
-        /* The row under the new key starts from nothing in the lake, so it has to be sent whole. */
-        if (has_unchanged(values, version->column_count))
-            return capture_table_stop(capture, table,
-                                      "a row's primary key changed, and the log holds only the changed columns: "
-                                      "SET GLOBAL binlog_row_image = FULL",
-                                      err);
-        return write_record(capture, table, CHANGE_DELETE, old, err) &&
-               write_record(capture, table, CHANGE_INSERT, values, err);
-    }
-    return write_record(capture, table, op, values, err);
+    enum capture_key_change key = CAPTURE_KEY_KEPT;
+    if (op == CHANGE_UPDATE && old != NULL)
+        key = capture_key_compare(table, values, old);
+    if (key == CAPTURE_KEY_KEPT)
+        return write_record(capture, table, op, values, err);
+    /* The row under the new key starts from nothing in the lake, so it has to be sent whole. */
+    if (key == CAPTURE_KEY_UNKNOWN || has_unchanged(values, version->column_count))
+        return capture_table_stop(capture, table,
+                                  "a row's key changed, and the log holds only the changed columns: "
+                                  "SET GLOBAL binlog_row_image = FULL",
+                                  err);
+    return write_record(capture, table, CHANGE_DELETE, old, err) &&
+           write_record(capture, table, CHANGE_INSERT, values, err);
 }

@@ -51,6 +51,10 @@ struct capture_table {
 
     bool touched; /* in this transaction; then: */
     struct capture_mark mark;
+
+    uint16_t *key; /* places of the key columns, the source's and the lake's; of the version key_of */
+    size_t key_count;
+    const struct table *key_of; /* NULL: not settled */
 };
 
 struct capture_savepoint {
@@ -65,7 +69,7 @@ struct capture {
     bool cdc_only, full_load_only, until_current;
     bool streamed; /* the log was opened once: where reading starts again is known in memory */
     struct store *raw;
-    struct store *spool; /* temporary; NULL when nothing is encoded */
+    struct store *spool;         /* temporary; NULL when nothing is encoded */
     struct raw_parquet *parquet; /* data_format: parquet */
     char *spool_folder;
     struct state *state;
@@ -87,6 +91,7 @@ struct capture {
 
     /* the batch: everything since the last commit */
     int64_t batch_started_ms; /* monotonic; 0: the batch is empty */
+    int64_t keys_read_ms;     /* monotonic: when the lake's keys were asked for last */
     bool batch_full;          /* a file reached cdc_min_file_size */
     bool commit_open;         /* a commit began and failed: it has to be finished before any other row */
 
@@ -116,8 +121,8 @@ void capture_close(struct capture *capture);
 struct capture_table *capture_table_get(struct capture *capture, struct source_table *source);
 void capture_table_free(struct capture_table *table);
 /* Takes a new version: ids, version number; the next row opens a new file. Copies. */
-void capture_table_set_version(struct capture_table *table, const struct table *version, const struct column_rename *renames,
-                               size_t rename_count);
+void capture_table_set_version(struct capture_table *table, const struct table *version,
+                               const struct column_rename *renames, size_t rename_count);
 /* No more events of this table: logs and records why. Its rows since the last finished transaction are forgotten. */
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
 /* False in *fine, and the table is stopped, when a column has a name that its files or the lake cannot have. */
@@ -129,16 +134,37 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
 struct capture_mark capture_table_mark(const struct capture_table *table);
 bool capture_table_rewind(struct capture_table *table, const struct capture_mark *mark, struct error *err);
 /* False, kind DATA, when a row is larger than a buffer may get. */
-bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values, size_t count,
-                         struct error *err);
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values,
+                         size_t count, struct error *err);
 /* The header line of a file: [Op,] columns [, timestamp]; into a buffer of the dialect. */
 void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op);
+
+/* --- capture_key.c: updates that move a row to another key */
+
+enum capture_key_change {
+    CAPTURE_KEY_KEPT,
+    CAPTURE_KEY_CHANGED,
+    CAPTURE_KEY_UNKNOWN /* the log leaves out the old value */
+};
+/* Did an update change a column of the source's key, or of the lake's? */
+enum capture_key_change capture_key_compare(struct capture_table *table, const struct value *values,
+                                            const struct value *old);
+/* The key that the config names for a table, as a comma list; NULL = the source's own. */
+const char *capture_key_configured(const struct capture *capture, struct arena *arena, const char *schema,
+                                   const char *table);
+/* Learns from the controller which keys the lake's tables have. A table with updates in the raw zone that were captured
+ * without a column of its key is loaded in full again. Only between transactions. */
+bool capture_key_refresh(struct capture *capture, struct error *err);
+/* The same, if the last time was more than a second ago. */
+bool capture_key_refresh_when_due(struct capture *capture, struct error *err);
 
 /* --- capture_transaction.c: events -> records, with transactions, savepoints, prepared ones */
 bool capture_handle_event(struct capture *capture, const struct source_event *event, struct error *err);
 /* One row within the transaction: notes where its table stood, then capture_table_write. */
 bool capture_transaction_write(struct capture *capture, struct capture_table *table, enum change_op op,
                                const struct value *values, const struct value *old, struct error *err);
+/* Rows changed without row events: what the batch has of the table is dropped, it is part of what the full load reads now. */
+bool capture_reload_table(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
 /* Forgets the transaction that is being read: the stream broke off. */
 bool capture_abandon_transaction(struct capture *capture, struct error *err);
 void capture_transaction_deinit(struct capture *capture);

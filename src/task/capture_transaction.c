@@ -173,7 +173,7 @@ static bool decide_prepared(struct capture *capture, const struct source_event *
 
 /* Rows changed without row events (a computed column was added, another table came under the name): what the batch has of
  * the table is part of what the full load reads now, so it is dropped. */
-static bool reload(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
+bool capture_reload_table(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
     if (capture->cdc_only) {
         log_warning("table %s.%s: %s; its rows in the lake stay as they are (--cdc-only)", table->row.schema,
                     table->row.name, reason);
@@ -205,7 +205,7 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     capture->position_moved = true;
     log_info("table %s.%s has schema version %u (%zu columns)", table->row.schema, table->row.name, table->row.version,
              event->new_table->column_count);
-    return event->reload == NULL || reload(capture, table, event->reload, err);
+    return event->reload == NULL || capture_reload_table(capture, table, event->reload, err);
 }
 
 static bool truncate_or_drop(struct capture *capture, const struct source_event *event, struct error *err) {

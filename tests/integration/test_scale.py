@@ -127,8 +127,7 @@ ALTERS = "alter table t add column c{i} int; insert into t (name) values ('x'); 
 
 @pytest.mark.parametrize("change, rounds, allowed", [
     pytest.param("", 1500, MB, id="batches"),
-    # It failed once on a loaded machine after the last change to how definitions are followed; why is not known yet.
-    pytest.param(ALTERS, 100, 4 * MB, id="definitions", marks=pytest.mark.xfail(strict=False, reason="failed once, not explained yet"))])
+    pytest.param(ALTERS, 100, 4 * MB, id="definitions")])
 def test_a_running_capture_does_not_grow(change, rounds, allowed):
     """Many batches of a few rows, and many definitions: what is done is given back."""
     with MariaDB() as server:
