@@ -12,6 +12,7 @@
 #include "state/state.h"
 #include "store/store.h"
 #include "task/column_names.h"
+#include "task/discover.h"
 
 struct check {
     const struct config *config;
@@ -61,6 +62,30 @@ static bool check_store(struct check *check, const char *subject, const char *lo
         print_line(check, CHECK_OK, subject, location, NULL);
     else
         print_failure(check, subject, &err);
+    return ok;
+}
+
+/* AWS DMS writes the raw zone: it is only read. */
+static bool try_raw_of_dms(const struct config *config, struct error *err) {
+    struct store *store = NULL;
+    struct store_list list;
+    struct arena arena;
+    arena_init(&arena);
+    bool ok = discover_open_raw(config, false, &store, err) && store_list(store, &arena, "", false, &list, err);
+    store_close(store);
+    arena_deinit(&arena);
+    return ok;
+}
+
+static bool check_raw(struct check *check) {
+    struct error err = {0};
+    if (strcmp(check->config->source.engine, "dms") != 0)
+        return check_store(check, "raw", check->config->raw.location);
+    bool ok = try_raw_of_dms(check->config, &err);
+    if (ok)
+        print_line(check, CHECK_OK, "raw", check->config->raw.location, NULL);
+    else
+        print_failure(check, "raw", &err);
     return ok;
 }
 
@@ -234,7 +259,7 @@ static bool run_check(struct command_call *call, struct error *err) {
     struct check check = {.config = config};
     print_line(&check, CHECK_OK, "config", config->path, NULL);
     check_source(&check);
-    bool raw_works = check_store(&check, "raw", config->raw.location);
+    bool raw_works = check_raw(&check);
     check_store(&check, "lake", config->lake.location);
     check_format(&check);
     if (check_state(&check) && raw_works)

@@ -16,7 +16,7 @@ static bool discover_new_tables(struct ledger *ledger, const struct config *conf
 bool ledger_open(const struct config *config, bool discover, struct ledger *out, struct error *err) {
     *out = (struct ledger){0};
     arena_init(&out->arena);
-    if (!store_open(config->raw.location, &out->raw, err) || !state_open(config->state, &out->state, err))
+    if (!discover_open_raw(config, !discover, &out->raw, err) || !state_open(config->state, &out->state, err))
         return false;
     if (discover && !discover_new_tables(out, config, err))
         return false;

@@ -38,11 +38,20 @@ static bool parse_location(const char *location, char **path, struct error *err)
                      location);
 }
 
-static bool local_open(const char *location, struct store **out, struct error *err) {
+static bool prepare_folder(const char *path, enum store_mode mode, struct error *err) {
+    struct stat st;
+    if (mode == STORE_CREATE)
+        return folder_make(path, err);
+    if (mode == STORE_AS_IS || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+        return true;
+    return error_set_code(err, ERROR_OUTSIDE, ENOENT, "there is no such folder");
+}
+
+static bool local_open(const char *location, enum store_mode mode, struct store **out, struct error *err) {
     char *path = NULL;
     if (!parse_location(location, &path, err))
         return false;
-    if (!folder_make(path, err)) {
+    if (!prepare_folder(path, mode, err)) {
         error_prefix(err, "opening %s", location);
         mem_free(path);
         return false;

@@ -45,10 +45,14 @@ static bool refuse_scheme(const char *location, struct error *err) {
 }
 
 bool store_open(const char *location, struct store **out, struct error *err) {
+    return store_open_as(location, STORE_CREATE, out, err);
+}
+
+bool store_open_as(const char *location, enum store_mode mode, struct store **out, struct error *err) {
     const struct store_ops *ops = find_backend(location);
     if (ops == NULL)
         return refuse_scheme(location, err);
-    if (!ops->open(location, out, err))
+    if (!ops->open(location, mode, out, err))
         return false;
     (*out)->ops = ops;
     return true;

@@ -42,10 +42,17 @@ enum {
     STORE_LIST_MAX_ENTRIES = 1 << 22, /* a listing that is longer is an error of kind OUTSIDE */
 };
 
+/* What opening does about a local folder that is not there. */
+enum store_mode {
+    STORE_CREATE,     /* makes it */
+    STORE_MUST_EXIST, /* fails: kind OUTSIDE with code ENOENT */
+    STORE_AS_IS,      /* nothing: it appears with the first object, and to list it before is an error */
+};
+
 /* What a backend gives; every slot is required. Names and prefixes that reach it are valid (store_name_is_valid). */
 struct store_ops {
     const char *scheme; /* "file" */
-    bool (*open)(const char *location, struct store **out, struct error *err);
+    bool (*open)(const char *location, enum store_mode mode, struct store **out, struct error *err);
     void (*close)(struct store *store);
     bool (*list)(struct store *store, struct arena *arena, const char *prefix, bool recursive, struct store_list *out,
                  struct error *err);
@@ -70,8 +77,9 @@ struct store {
 };
 
 /* Opens by the scheme of the location through the registry's list. Kind CONFIG for an unknown scheme, naming the known
- * ones. A local folder is created when it is missing. Free with store_close. */
+ * ones. A local folder is created when it is missing; store_open_as has the choice. Free with store_close. */
 bool store_open(const char *location, struct store **out, struct error *err);
+bool store_open_as(const char *location, enum store_mode mode, struct store **out, struct error *err);
 void store_close(struct store *store); /* NULL is fine */
 
 /* True for a name with no empty, "." or ".." part, no '/' at either end, no line break, at most STORE_NAME_MAX_BYTES, and no

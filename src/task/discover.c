@@ -1,11 +1,31 @@
 #include "task/discover.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/log.h"
 #include "raw/layout.h"
+
+/* --- the raw zone */
+
+bool discover_open_raw(const struct config *config, bool may_be_missing, struct store **out, struct error *err) {
+    if (strcmp(config->source.engine, "dms") != 0)
+        return store_open(config->raw.location, out, err);
+    struct error why;
+    if (store_open_as(config->raw.location, may_be_missing ? STORE_AS_IS : STORE_MUST_EXIST, out, &why))
+        return true;
+    if (why.code == ENOENT)
+        return error_set_code(
+            err, ERROR_OUTSIDE, ENOENT,
+            "raw.location %s: there is no such folder: AWS DMS makes it with its first file; if it did, "
+            "correct raw.location in %s",
+            config->raw.location, config->path);
+    if (err != NULL)
+        *err = why;
+    return error_prefix(err, "raw.location");
+}
 
 /* --- the cut */
 

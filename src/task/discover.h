@@ -31,6 +31,10 @@ void discover_cut_deinit(struct discover_cut *cut);
 /* The table's checkpoint, or NULL: sluice does not capture it. */
 const struct checkpoint_table *discover_cut_find(const struct discover_cut *cut, const char *schema, const char *table);
 
+/* Opens the raw zone for reading. Where AWS DMS writes it, sluice makes no folder there: one that is missing is an error of
+ * kind OUTSIDE that names the setting, unless `may_be_missing`. Close with store_close. */
+bool discover_open_raw(const struct config *config, bool may_be_missing, struct store **out, struct error *err);
+
 /* Makes a controller row for each table of the raw zone that has none: inactive, or as `tables:` of the config says; with
  * the source's own primary key as the proposed key when sluice captured the table. Existing rows keep what the user set;
  * while they are inactive, the proposed key follows the source.

@@ -268,7 +268,7 @@ static bool open_pass(struct load_pass *pass, struct error *err) {
     if (pass->format == NULL)
         return false;
     pass->lake.target_file_size_bytes = (uint64_t)config->lake.target_file_size_bytes;
-    return store_open(config->raw.location, &pass->raw, err) &&
+    return discover_open_raw(config, false, &pass->raw, err) &&
            store_open(config->lake.location, &pass->lake.store, err) && state_open(config->state, &pass->state, err);
 }
 

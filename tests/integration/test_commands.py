@@ -297,6 +297,21 @@ def test_check(sluice):
     assert not list(sluice.raw.glob("*check*")) and not list(sluice.lake.glob("*"))
 
 
+def test_a_raw_zone_of_dms_that_is_not_there(sluice):
+    """A wrong path must not look as if there were nothing to do; and sluice makes no folder where DMS writes."""
+    missing = sluice.folder / "rwa"
+    sluice.config["raw"]["location"] = f"file://{missing}"
+    sluice.write_config()
+    for args in (("load",), ("tables", "list")):
+        done = sluice.run(*args, ok=(OUTSIDE,))
+        assert f"raw.location file://{missing}: there is no such folder" in done.stderr, args
+    assert "FAIL  raw: raw.location" in sluice.run("check", ok=(OUTSIDE,)).stdout
+    assert sluice.status()["tables"] == [] and sluice.query("select 1 as n") == [{"n": 1}]
+    assert not missing.exists()
+    missing.mkdir()
+    assert "0 tables" in sluice.run("load").stdout
+
+
 def test_check_says_what_fails_and_goes_on(sluice):
     blocked = sluice.folder / "blocked"
     blocked.write_text("a file where the lake should be")
