@@ -10,6 +10,7 @@
 #include "app/ledger.h"
 #include "app/result_writer.h"
 #include "base/log.h"
+#include "task/load_advice.h"
 
 static const char *const formats[] = {[RESULT_TABLE] = "table", [RESULT_CSV] = "csv", [RESULT_JSONL] = "jsonl", NULL};
 
@@ -25,6 +26,7 @@ struct query {
     bool *has_data;          /* by the ledger's rows: has a version in the lake */
     struct error **problems; /* by the ledger's rows: why there is no view; NULL: there is, or nobody asks */
     bool printed;
+    int attempt;
 };
 
 /* --- views --------------------------------------------------------------------------------------------------------------- */
@@ -196,11 +198,32 @@ static bool run_sql(struct query *query, struct error *err) {
     return ok;
 }
 
+/* Files that a load replaced meanwhile are gone when the query opens them: then again, from the table's new version. */
+static bool may_try_again(const struct query *query, const struct error *err) {
+    return err->kind == ERROR_RETRY && !query->printed && query->attempt < ATTEMPTS;
+}
+
+/* A file that is gone for good. */
+static void explain_missing_file(struct query *query, struct error *err) {
+    for (size_t i = 0; i < query->ledger.row_count; i++) {
+        const struct controller_row *row = &query->ledger.rows[i];
+        const char *folder = config_table_folder(query->config, &query->ledger.arena, row->schema, row->table);
+        if (row->out_path != NULL &&
+            load_advise_missing_file(query->access.lake.store, folder, row->schema, row->table, err)) {
+            error_prefix(err, "table %s.%s", row->schema, row->table);
+            return;
+        }
+    }
+}
+
 static bool run_once(struct query *query, struct error *err) {
+    query->attempt++;
     bool ok = ledger_open(query->config, false, &query->ledger, err) &&
               lake_access_open(query->config, &query->access, err) &&
               engine_connect(query->access.lake.engine, &query->connection, err) && register_tables(query, err) &&
               run_sql(query, err);
+    if (!ok && !may_try_again(query, err) && query->access.lake.store != NULL)
+        explain_missing_file(query, err);
     engine_disconnect(query->connection);
     lake_access_close(&query->access);
     ledger_close(&query->ledger);
@@ -235,7 +258,6 @@ static bool read_sql(const struct command_call *call, struct buf *out, struct er
     return out->len > 0 || error_set(err, ERROR_CONFIG, "the SQL is empty");
 }
 
-/* Files that a load replaced meanwhile are gone when the query opens them: then again, from the table's new version. */
 static bool run_query(struct command_call *call, struct error *err) {
     size_t format;
     struct buf sql;
@@ -245,9 +267,8 @@ static bool run_query(struct command_call *call, struct error *err) {
     bool ok = read_sql(call, &sql, err);
     if (ok) {
         struct query query = {.config = call->config, .sql = sql.data, .format = (enum result_format)format};
-        int attempt = 1;
-        while (!(ok = run_once(&query, err)) && err->kind == ERROR_RETRY && !query.printed && attempt < ATTEMPTS)
-            attempt++;
+        while (!(ok = run_once(&query, err)) && may_try_again(&query, err)) {
+        }
     }
     buf_deinit(&sql);
     return ok;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "task/load_advice.h"
 #include "task/load_reduce.h"
 #include "task/load_scan.h"
 #include "task/load_sql.h"
@@ -299,8 +300,12 @@ static bool capture_moved_on(struct load_run *run, const struct error *why) {
 }
 
 /* What is wrong with a raw file begins with its name. Until that is mended the lake's table stays as it is. */
-static void advise(const struct load_run *run, struct error *err) {
+static void advise(struct load_run *run, struct error *err) {
+    const struct load_job *job = run->job;
     const char *folder = run->format.folder;
+    load_advise_missing_file(run->pass->lake.store,
+                             config_table_folder(run->pass->config, &run->arena, job->schema, job->table), job->schema,
+                             job->table, err);
     if (err->kind != ERROR_DATA || folder == NULL || strncmp(err->message, folder, strlen(folder)) != 0)
         return;
     const struct error plain = *err;

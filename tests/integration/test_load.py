@@ -526,6 +526,21 @@ def test_a_lake_table_that_is_gone_is_not_made_of_changes_alone(product):
     product.check(["id", "n"])
 
 
+def test_a_lake_file_that_is_gone_is_named_with_what_brings_it_back(product):
+    product.full_load(["id", "n"], [[1, 1], [2, 2]])
+    product.sluice.run("load")
+    (lost,) = product.sluice.lake.rglob("*.parquet")
+    product.changes(["id", "n"], [("U", 1, 3)])
+    lost.unlink()
+    told = [product.sluice.run("query", "select * from shop.product", ok=(4,)).stderr, load_fails(product.sluice)]
+    for message in told:
+        assert f"shop.product: the lake's file {lost} is gone" in message, message
+    advice = re.search(r"sluice (tables set .*) --last-full-load-date \"(.*)\" (.*)", told[1])
+    product.sluice.run(*advice[1].split(), "--last-full-load-date", advice[2], *advice[3].split())
+    product.sluice.run("load")
+    product.check(["id", "n"])
+
+
 def test_one_bad_table_stops_no_other_and_is_shown():
     with Sluice(**TWO_TABLES) as sluice:
         steps = fill(sluice, 2, passes=1)

@@ -1,0 +1,13 @@
+/* What a person can do about a lake table that is damaged. */
+#ifndef SLUICE_TASK_LOAD_ADVICE_H
+#define SLUICE_TASK_LOAD_ADVICE_H
+
+#include "base/error.h"
+#include "store/store.h"
+
+/* When `err` is the engine's about a file of the lake table in `folder` that is not there, it becomes one of kind OUTSIDE
+ * that names the file and says how to get the rows back: true. Only after trying again did not help: a load replaces files. */
+bool load_advise_missing_file(struct store *lake, const char *folder, const char *schema, const char *table,
+                              struct error *err);
+
+#endif
