@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "source/mysql_log.h"
 #include "source/mysql_schema.h"
 #include "source/mysql_source.h"
 
@@ -142,8 +143,11 @@ static bool current_position(struct source *base, struct arena *arena, const cha
         return false;
     struct mysql_position position;
     mysql_position_init(&position);
+    struct mysql_conn *guest = NULL;
     bool ok = mysql_source_log_end(conn, &position, err);
     mysql_source_unlock(source);
+    ok = ok && mysql_conn_open(&source->config->source, &guest, err) && mysql_log_find_created(guest, &position, err);
+    mysql_conn_close(guest);
     struct buf text;
     buf_init(&text, BUF_MAX_DEFAULT);
     if (ok) {

@@ -35,8 +35,10 @@ void mysql_position_set_server(struct mysql_position *position, const struct mys
 }
 
 void mysql_position_set_file(struct mysql_position *position, struct slice file, uint64_t pos) {
-    if (!slice_equal_text(file, position->file))
+    if (!slice_equal_text(file, position->file)) {
         set_text(&position->file, file.data, file.len);
+        position->created = 0;
+    }
     position->pos = pos;
 }
 
@@ -50,14 +52,14 @@ bool mysql_position_set_gtid(struct mysql_position *position, const char *text, 
 
 static bool parse_json(struct mysql_position *position, const char *text, struct error *err) {
     const char *server = "", *uuid = "", *file = "", *gtid = NULL;
-    json_int_t id = 0, pos = 0;
+    json_int_t id = 0, pos = 0, created = 0;
     json_t *pending = NULL;
     json_error_t why;
     bool ok = false;
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-    if (json == NULL ||
-        json_unpack_ex(json, &why, 0, "{s?s, s?s, s?I, s?s, s?I, s?s, s?o}", "server", &server, "server_uuid", &uuid,
-                       "server_id", &id, "file", &file, "pos", &pos, "gtid", &gtid, "pending", &pending) != 0) {
+    if (json == NULL || json_unpack_ex(json, &why, 0, "{s?s, s?s, s?I, s?s, s?I, s?I, s?s, s?o}", "server", &server,
+                                       "server_uuid", &uuid, "server_id", &id, "file", &file, "pos", &pos, "created",
+                                       &created, "gtid", &gtid, "pending", &pending) != 0) {
         error_set(err, ERROR_CONFIG, "%s", why.text);
         goto done;
     }
@@ -67,6 +69,7 @@ static bool parse_json(struct mysql_position *position, const char *text, struct
     position->server_id = (uint32_t)id;
     set_text(&position->server_uuid, uuid, strlen(uuid));
     mysql_position_set_file(position, slice_of(file), (uint64_t)pos);
+    position->created = (uint32_t)created;
     position->pending = json_is_object(pending) ? json_incref(pending) : NULL;
     if (*file == '\0' && gtid == NULL) {
         error_set(err, ERROR_CONFIG, "it has neither \"file\" and \"pos\" nor \"gtid\"");
@@ -143,6 +146,8 @@ void mysql_position_format(const struct mysql_position *position, struct buf *ou
     buf_append_text(out, "\"file\": ");
     append_json_text(out, position->file);
     buf_printf(out, ", \"pos\": %" PRIu64, position->pos);
+    if (position->created != 0)
+        buf_printf(out, ", \"created\": %" PRIu32, position->created);
     if (position->has_gtid) {
         buf_append_text(out, ", \"gtid\": \"");
         if (position->mariadb)
@@ -172,8 +177,7 @@ static bool same_server(const struct mysql_position *a, const struct mysql_posit
            (a->mariadb == b->mariadb && a->server_id == b->server_id && strcmp(a->server_uuid, b->server_uuid) == 0);
 }
 
-/* The number behind the last dot of "bin.000007": it grows beyond six digits, so names do not compare as text. */
-static uint64_t file_number(const char *file) {
+uint64_t mysql_log_file_number(const char *file) {
     const char *dot = strrchr(file, '.');
     return dot != NULL ? strtoull(dot + 1, NULL, 10) : 0;
 }
@@ -181,7 +185,7 @@ static uint64_t file_number(const char *file) {
 bool mysql_position_reached(const struct mysql_position *position, const struct mysql_position *target, bool *out,
                             struct error *err) {
     if (same_server(position, target) && position->file[0] != '\0' && target->file[0] != '\0') {
-        uint64_t mine = file_number(position->file), theirs = file_number(target->file);
+        uint64_t mine = mysql_log_file_number(position->file), theirs = mysql_log_file_number(target->file);
         *out = mine > theirs || (mine == theirs && position->pos >= target->pos);
         return true;
     }

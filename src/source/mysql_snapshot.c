@@ -16,6 +16,7 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
+#include "source/mysql_log.h"
 #include "source/mysql_schema.h"
 #include "source/mysql_source.h"
 #include "source/mysql_text.h"
@@ -220,12 +221,25 @@ static bool set_savepoints(struct mysql_snapshot *snapshot, struct error *err) {
     return true;
 }
 
+/* When the file of the first position was made, which is where the stream will begin. */
+static bool find_created(struct mysql_snapshot *snapshot, struct mysql_conn *conn, struct error *err) {
+    struct mysql_position *first = &snapshot->readers[0].position;
+    if (!mysql_log_find_created(conn, first, err))
+        return false;
+    for (unsigned i = 1; i < snapshot->count; i++)
+        if (strcmp(snapshot->readers[i].position.file, first->file) == 0)
+            snapshot->readers[i].position.created = first->created;
+    return true;
+}
+
 static bool begin(struct mysql_snapshot *snapshot, struct mysql_conn *conn, const struct table *const *tables,
                   size_t table_count, struct error *err) {
     bool known;
     if (!open_readers(snapshot, err) || !begin_without_lock(snapshot, &known, err))
         return false;
     if (!known && !begin_under_lock(snapshot, conn, tables, table_count, err))
+        return false;
+    if (!find_created(snapshot, conn, err))
         return false;
     for (unsigned i = 0; i < snapshot->count; i++)
         mysql_position_format(&snapshot->readers[i].position, &snapshot->readers[i].text);
@@ -243,7 +257,7 @@ bool mysql_snapshot_open(struct source *base, const struct table *const *tables,
         mysql_position_init(&snapshot->readers[i].position);
         buf_init(&snapshot->readers[i].text, BUF_MAX_DEFAULT);
     }
-    struct mysql_conn *conn = NULL; /* of its own: what it locks is unlocked when it closes, whatever happens */
+    struct mysql_conn *conn = NULL; /* for the lock, which goes with it whatever happens, and for a look into the log */
     bool ok = mysql_conn_open(&snapshot->source->config->source, &conn, err) &&
               begin(snapshot, conn, tables, table_count, err);
     mysql_conn_close(conn);

@@ -1,6 +1,7 @@
 /* The MySQL/MariaDB source as its own files see it. The way through them:
  *
- *   mysql.c                  the ops, the shared connection, positions
+ *   mysql.c                  the ops, the shared connection, positions; mysql_log.c: the files of the log, and whether they
+ *                            still are those of a position
  *   mysql_check.c            preflight
  *   mysql_schema.c           information_schema -> struct table
  *   mysql_snapshot.c         full load: consistent readers and their positions; mysql_text.c: the server's text -> values

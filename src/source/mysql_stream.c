@@ -64,11 +64,13 @@ void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, 
 /* ---- groups */
 
 static void set_log_position(struct mysql_stream *stream, uint64_t pos) {
-    if (stream->position.pos == pos && strcmp(stream->position.file, stream->log_file) == 0 && stream->settled)
+    if (stream->position.pos == pos && strcmp(stream->position.file, stream->log_file) == 0 && stream->settled &&
+        stream->position.created == stream->log_created)
         return;
     if (!mysql_position_is_of(&stream->position, mysql_conn_server(stream->log)) || !stream->position.has_server)
         mysql_position_set_server(&stream->position, mysql_conn_server(stream->log));
     mysql_position_set_file(&stream->position, slice_of(stream->log_file), pos);
+    stream->position.created = stream->log_created;
     stream->settled = true;
     position_change(stream);
 }
@@ -171,11 +173,28 @@ static void handle_mariadb_gtid(struct mysql_stream *stream, const struct mysql_
 
 /* ---- events */
 
-static void handle_rotate(struct mysql_stream *stream, const struct mysql_event *event) {
+static void set_log_file(struct mysql_stream *stream, struct slice file) {
+    if (slice_equal_text(file, stream->log_file))
+        return;
     mem_free(stream->log_file);
-    stream->log_file = mem_strndup(event->rotate.file.data, event->rotate.file.len);
+    stream->log_file = mem_strndup(file.data, file.len);
+    stream->log_created = 0;
+}
+
+/* The position stays in the file before until it is known when the next one was made. */
+static void handle_rotate(struct mysql_stream *stream, const struct mysql_event *event) {
+    set_log_file(stream, event->rotate.file);
     stream->log_pos = stream->event_pos = event->rotate.position;
     stream->complete_from_file_start = event->rotate.position <= MYSQL_LOG_BEGIN;
+}
+
+static void handle_format(struct mysql_stream *stream, const struct mysql_event *event) {
+    stream->log_created = event->time_s;
+    if (stream->group.open && event->next_position != 0) { /* the server died in it: never committed */
+        log_warning("the server's log %s begins before the end of a transaction, which never took effect",
+                    stream->log_file);
+        stream_abandon_group(stream);
+    }
     pass_event(stream);
 }
 
@@ -184,8 +203,7 @@ static void handle_heartbeat(struct mysql_stream *stream, const struct mysql_eve
         return;
     struct slice file = event->heartbeat.file;
     if (file.len > 0 && !slice_equal_text(file, stream->log_file)) {
-        mem_free(stream->log_file);
-        stream->log_file = mem_strndup(file.data, file.len);
+        set_log_file(stream, file);
         stream->log_pos = 0;
     }
     if (event->heartbeat.position > stream->log_pos)
@@ -230,12 +248,7 @@ static bool handle_rows(struct mysql_stream *stream, const struct mysql_event *e
 static bool handle(struct mysql_stream *stream, const struct mysql_event *event, struct error *err) {
     switch (event->kind) {
     case MYSQL_EVENT_FORMAT:
-        if (stream->group.open && event->next_position != 0) { /* the server died in it: never committed */
-            log_warning("the server's log %s begins before the end of a transaction, which never took effect",
-                        stream->log_file);
-            stream_abandon_group(stream);
-        }
-        pass_event(stream);
+        handle_format(stream, event);
         return true;
     case MYSQL_EVENT_ROTATE:
         handle_rotate(stream, event);
@@ -473,6 +486,12 @@ static bool step(struct mysql_stream *stream, int64_t *since_ms, struct source_e
         return read_row(stream, event, found, err);
     if (stream->rows.state == ROWS_WAITING)
         return settle_rows(stream, err);
+    if (stream->is_at_end) { /* the word is back at once: the server would only give it with its first heartbeat */
+        stream->is_at_end = false;
+        make_idle(stream, event);
+        *found = true;
+        return true;
+    }
     int64_t now_ms = clock_monotonic_ms();
     if (*since_ms == 0)
         *since_ms = now_ms;

@@ -7,13 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "source/mysql_log.h"
 #include "source/mysql_stream.h"
 
 enum {
     HEARTBEAT_MS = 500,
-    HEARTBEAT_MAX_MS = 1000,      /* so often the caller gets the word back */
-    SILENCE_LIMIT_MS = 30 * 1000, /* a server that sends not even heartbeats for so long is gone */
-    DUMP_NON_BLOCK = 0x01,
+    HEARTBEAT_MAX_MS = 1000, /* so often the caller gets the word back */
     DUMP_THROUGH_GTID = 0x04,
 };
 
@@ -39,10 +38,9 @@ static bool declare_replica(struct mysql_stream *stream, struct error *err) {
     struct arena arena;
     arena_init(&arena);
     struct mysql_result result;
-    bool ok = mysql_conn_run(stream->log, err,
-                             "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64
-                             ", @master_binlog_checksum = @@global.binlog_checksum"
-                             ", @source_binlog_checksum = @@global.binlog_checksum",
+    bool ok = mysql_log_accept_checksums(stream->log, err) &&
+              mysql_conn_run(stream->log, err,
+                             "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64,
                              heartbeat_ns, heartbeat_ns) &&
               mysql_conn_query(stream->log, &arena, &result, err, "SELECT @@global.binlog_checksum AS checksum");
     if (ok) {
@@ -67,22 +65,10 @@ static void append_le(struct buf *out, uint64_t value, size_t bytes) {
         buf_append_char(out, (char)(value >> (8 * i)));
 }
 
-static bool dump(struct mysql_stream *stream, enum mysql_dump command, const struct buf *arguments, struct error *err) {
-    return mysql_conn_begin_dump(stream->log, command, (struct slice){arguments->data, arguments->len},
-                                 SILENCE_LIMIT_MS, err);
-}
-
-/* COM_BINLOG_DUMP: pos 4, flags 2, server id 4, file name. A guest's ends at the end of the log. */
+/* A guest's ends at the end of the log. */
 static bool dump_from(struct mysql_stream *stream, const char *file, uint64_t pos, struct error *err) {
-    struct buf arguments;
-    buf_init(&arguments, BUF_MAX_DEFAULT);
-    append_le(&arguments, pos, 4);
-    append_le(&arguments, stream->is_late ? DUMP_NON_BLOCK : 0, 2);
-    append_le(&arguments, stream->is_late ? 0 : mysql_source_server_id(stream->source->config), 4);
-    buf_append_text(&arguments, file);
-    bool ok = dump(stream, MYSQL_DUMP_POSITION, &arguments, err);
-    buf_deinit(&arguments);
-    return ok;
+    return mysql_log_dump(stream->log, file, pos, stream->is_late ? 0 : mysql_source_server_id(stream->source->config),
+                          err);
 }
 
 /* COM_BINLOG_DUMP_GTID: flags 2, server id 4, length of name 4, name, pos 8, length of set 4, set. */
@@ -97,7 +83,8 @@ static bool dump_from_set(struct mysql_stream *stream, struct error *err) {
     append_le(&arguments, MYSQL_LOG_BEGIN, 8);
     append_le(&arguments, set.len, 4);
     buf_append(&arguments, set.data, set.len);
-    bool ok = dump(stream, MYSQL_DUMP_GTID, &arguments, err);
+    bool ok = mysql_conn_begin_dump(stream->log, MYSQL_DUMP_GTID, (struct slice){arguments.data, arguments.len},
+                                    MYSQL_LOG_SILENCE_MS, err);
     buf_deinit(&set);
     buf_deinit(&arguments);
     return ok;
@@ -154,6 +141,21 @@ static bool start_dump(struct mysql_stream *stream, struct error *err) {
     return start_by_file(stream, err);
 }
 
+/* The first events come at once, or the reason why none will: the file's name, and its format description. */
+static bool read_first_events(struct mysql_stream *stream, struct error *err) {
+    struct mysql_event event;
+    do {
+        if (!stream_read_packet(stream, &event, err))
+            return false;
+    } while (event.kind == MYSQL_EVENT_ROTATE && !stream->is_late);
+    return true;
+}
+
+static bool check_log(struct mysql_stream *stream, struct error *err) {
+    return mysql_log_check_position(&stream->source->config->source, stream->log, &stream->position, &stream->is_at_end,
+                                    err);
+}
+
 static bool open_stream(struct mysql_stream *stream, const char *position, struct error *err) {
     if (!mysql_conn_open(&stream->source->config->source, &stream->log, err) ||
         !mysql_collations_init(&stream->collations, stream->log, err) || !declare_replica(stream, err))
@@ -164,9 +166,7 @@ static bool open_stream(struct mysql_stream *stream, const char *position, struc
                                    ? stream->position.mariadb
                                    : mysql_conn_server(stream->log)->mariadb;
     stream->position_changed = true;
-    /* The first event comes at once, or the reason why none will. */
-    struct mysql_event first;
-    return ok && start_dump(stream, err) && stream_read_packet(stream, &first, err);
+    return ok && check_log(stream, err) && start_dump(stream, err) && read_first_events(stream, err);
 }
 
 static struct mysql_stream *new_stream(struct mysql_source *source, struct source_tables *tables) {
@@ -257,6 +257,19 @@ static void append_oldest_log(struct mysql_stream *stream, struct buf *out) {
     arena_deinit(&arena);
 }
 
+/* A log that begins again below a stream ends that with an error of any kind; `err` then says what it is. */
+static bool began_again(struct mysql_stream *stream, struct error *err) {
+    struct error why;
+    bool at_end;
+    struct mysql_conn *ask = stream_ask(stream, &why);
+    if (ask == NULL ||
+        mysql_log_check_position(&stream->source->config->source, ask, &stream->position, &at_end, &why) ||
+        why.kind != ERROR_OUTSIDE)
+        return false;
+    *err = why;
+    return true;
+}
+
 void stream_explain_dump_error(struct mysql_stream *stream, struct error *err) {
     static const char *const gone[] = {
         "first log file name",  "purged", "not in the master's binlog", "in any binlog files", "more GTIDs than",
@@ -271,6 +284,8 @@ void stream_explain_dump_error(struct mysql_stream *stream, struct error *err) {
                      mysql_source_server_id(stream->source->config));
         return;
     }
+    if (of_the_log && began_again(stream, err))
+        return;
     if (!of_the_log || !mentions_one_of(err->message, gone)) {
         error_prefix(err, "reading the binlog");
         return;

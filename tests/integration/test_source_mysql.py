@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.servers import PASSWORD, USER, MariaDB, MySQL80, MySQL97, die_with_parent, free_port
-from tests.harness.sluice import binary, wait_until
+from tests.harness.sluice import Sluice, binary, wait_until
 from tests.harness.tables import tables
 from tests.harness.values import Sql
 
@@ -376,6 +376,81 @@ def test_a_purged_log_is_said(server, shop):
         with pytest.raises(Failed, match="does not have the binlog from .* now begins with bin.*Load the tables in full again.*expire") as failed:
             shop.stream(position)
         assert failed.value.kind == "outside"
+
+
+def begin_log_again(server, seconds, to=1):
+    """RESET MASTER; the new file's time is set, so that it is not that of the second before."""
+    server.sql(f"set timestamp = {seconds}; " + ("reset binary logs and gtids" if isinstance(server, MySQL97) else "reset master") + f" to {to}")
+
+
+def without(position, *names):
+    return json.dumps({k: v for k, v in json.loads(position).items() if k not in names})
+
+
+@pytest.mark.parametrize("after", ["as much again", "more files", "fewer files", "a later number"])
+def test_a_log_that_began_again_is_said(server, shop, after):
+    """RESET MASTER: names of files and numbers of transactions come again, and mean others."""
+    begin_log_again(server, 1700000000)
+    server.sql("create table shop.a (id int primary key); insert into shop.a values (1)" + "; flush binary logs" * (after == "fewer files"))
+    positions = [shop.load()[0][0]]
+    server.sql("insert into shop.a values (2), (3)")
+    positions.append(shop.stream(positions[0], "--known")[-1]["position"])
+    begin_log_again(server, 1700000100, to=7 if after == "a later number" else 1)
+    server.sql("truncate table shop.a" + "".join(f"; insert into shop.a values ({i})" for i in range(3 if after == "a later number" else 10))
+               + "; flush binary logs; insert into shop.a values (10)" * (after == "more files"))
+    for position in positions:
+        for start in (position, without(position, "gtid")):
+            with pytest.raises(Failed, match="Load the tables in full again") as failed:
+                shop.stream(start)
+            assert failed.value.kind == "outside"
+            assert "began again" in str(failed.value) or (after, start) == ("a later number", without(position, "gtid"))
+
+
+def test_a_log_that_begins_again_below_a_stream_is_said(server, shop):
+    begin_log_again(server, 1700000000)
+    server.sql("create table shop.a (id int primary key); insert into shop.a values (1)")
+    start = without(shop.load()[0][0], "gtid")
+    process = shop.start("stream", "--from", f"{json.loads(start)['file']}:4", "--until-signal")
+    assert process.stdout.readline()
+    begin_log_again(server, 1700000100)
+    server.sql("insert into shop.a values (2)" + "".join(f"; insert into shop.a values ({i})" for i in range(3, 20)))
+    last = json.loads(process.stdout.read().splitlines()[-1])
+    assert process.wait() == 1
+    assert last["kind"] == "retry" or "began again" in last["error"]
+    with pytest.raises(Failed, match="began again"):
+        shop.stream(start)
+
+
+def test_capture_stops_at_a_log_that_began_again(server, shop):
+    """Also one that is shorter now, where the position seems to be behind its end."""
+    begin_log_again(server, 1700000000)
+    server.sql("create table shop.a (id int primary key); insert into shop.a values (1); flush binary logs")
+    with Sluice(source=server.source_config("shop"), tables=[{"name": "shop.a", "active": True}]) as sluice:
+        sluice.run("capture", "--until-current")
+        sluice.run("capture", "--until-current")
+        begin_log_again(server, 1700000100)
+        server.sql("insert into shop.a values (2)")
+        failed = sluice.run("capture", "--until-current", ok=(4,))
+        assert "began again" in failed.stderr
+
+
+def test_restarts_rotations_and_purges_are_no_reset(server, shop):
+    server.sql("create table shop.a (id int primary key)")
+    start = shop.position()
+    server.sql("insert into shop.a values (1); flush binary logs")
+    server.restart()
+    shop.config["port"] = server.port
+    server.sql("flush binary logs; insert into shop.a values (2)")
+    for position in (start, without(start, "gtid"), without(start, "created"), without(start, "gtid", "created")):
+        events = shop.stream(position, "--known")
+        assert [r["id"] for _, _, r, _ in changes(events)] == ["1", "2"]
+    end, full = events[-1]["position"], shop.stream(start, "--known")[-1]["position"]
+    assert json.loads(end)["created"] == json.loads(shop.load()[0][0])["created"] > 0
+    server.sql("flush binary logs")
+    last = json.loads(shop.position())["file"]
+    wait_until(lambda: server.sql(f"purge binary logs to '{last}'; show binary logs")[0][0] == last, "the log is purged")
+    server.sql("insert into shop.a values (3)")
+    assert [r["id"] for _, _, r, _ in changes(shop.stream(full, "--known"))] == ["3"]
 
 
 def test_a_lost_connection_is_worth_another_try(server, shop):
@@ -924,6 +999,10 @@ def test_mysql_without_gtids():
         events = dump.stream(start, "--known")
         assert [r["id"] for _, _, r, _ in changes(events)] == ["1", "2"]
         assert "gtid" not in json.loads(events[-1]["position"])
+        begin_log_again(server, 1700000000)
+        server.sql("set timestamp = 1700000100; insert into shop.a values (3), (4), (5); flush binary logs; insert into shop.a values (6), (7), (8)")
+        with pytest.raises(Failed, match="began again"):
+            dump.stream(events[-1]["position"])
 
 
 def test_compressed_and_encrypted_logs_are_read():

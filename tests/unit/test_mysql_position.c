@@ -34,6 +34,7 @@ static void test_texts(void **state) {
         "\"\", "
         "\"pending\": {\"shop\":{\"t\":[[\"a\",\"b\"]]}}}",
         "{\"file\": \"b.000001\", \"pos\": 4}",
+        "{\"file\": \"b.000001\", \"pos\": 4, \"created\": 4294967295}",
     };
     for (size_t i = 0; i < COUNT(same); i++)
         assert_becomes(same[i], same[i]);
