@@ -318,14 +318,35 @@ static int print_help(const struct command *command) {
     return finish_output(NULL) ? 0 : error_exit_code(ERROR_OUTSIDE);
 }
 
+/* What was typed could not be read as a whole; whether the log is JSON may still be said in it. */
+static bool wants_json(int argc, char **argv) {
+    static const char flag[] = "--log-format";
+    for (int i = 1; i < argc; i++) {
+        bool next = strcmp(argv[i], flag) == 0 && i + 1 < argc;
+        bool inline_value = strncmp(argv[i], flag, sizeof flag - 1) == 0 && argv[i][sizeof flag - 1] == '=';
+        const char *value = next ? argv[i + 1] : inline_value ? argv[i] + sizeof flag : "";
+        if (next || inline_value)
+            return strcmp(value, log_formats[LOG_FORMAT_JSON]) == 0;
+    }
+    return false;
+}
+
+static void print_usage_error(const struct command *command, bool json, const struct error *err) {
+    const char *blank = command != NULL ? " " : "", *name = command != NULL ? command->name : "";
+    if (json) {
+        log_configure(LOG_INFO, LOG_FORMAT_JSON);
+        log_error("%s; see `sluice%s%s --help`", err->message, blank, name);
+    } else {
+        fprintf(stderr, "sluice: %s\nsee `sluice%s%s --help`\n", err->message, blank, name);
+    }
+}
+
 int cli_main(int argc, char **argv) {
     struct cli cli;
     struct error err = {0};
     int code = 0;
     if (!cli_parse(argc, argv, &cli, &err) || !configure_log(&cli, &err)) {
-        const struct command *command = cli.call.command;
-        fprintf(stderr, "sluice: %s\nsee `sluice%s%s --help`\n", err.message, command != NULL ? " " : "",
-                command != NULL ? command->name : "");
+        print_usage_error(cli.call.command, wants_json(argc, argv), &err);
         code = error_exit_code(ERROR_CONFIG);
     } else if (cli.action == CLI_VERSION) {
         printf("sluice %s\n", SLUICE_VERSION);

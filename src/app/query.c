@@ -245,6 +245,38 @@ static bool read_stdin(struct buf *out, struct error *err) {
     return true;
 }
 
+/* What stands before the first word: blanks, comments, parentheses. */
+static const char *skip_to_word(const char *sql) {
+    for (;;) {
+        sql += strspn(sql, " \t\r\n(");
+        const char *end = strncmp(sql, "--", 2) == 0 ? strchr(sql, '\n') : NULL;
+        if (strncmp(sql, "/*", 2) == 0 && (end = strstr(sql + 2, "*/")) != NULL)
+            end++;
+        if (end == NULL)
+            return sql;
+        sql = end + 1;
+    }
+}
+
+/* Others would run too, on an engine that is thrown away at once, and their "Success" would say nothing. */
+static bool check_statement(const char *sql, struct error *err) {
+    static const char *const words[] = {"select", "with",     "from",      "values", "table",
+                                        "show",   "describe", "desc",      "call",   "explain",
+                                        "pivot",  "unpivot",  "summarize", "copy",   NULL};
+    const char *word = skip_to_word(sql);
+    size_t len = 0;
+    while (is_of_name(word[len]))
+        len++;
+    for (size_t i = 0; words[i] != NULL; i++)
+        if (strlen(words[i]) == len && strncasecmp(word, words[i], len) == 0)
+            return true;
+    return error_set(
+        err, ERROR_CONFIG,
+        "query only reads: it runs SELECT, WITH, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN, CALL, PIVOT "
+        "and COPY … TO, not \"%.*s\"",
+        (int)(len > 0 && len < 80 ? len : strnlen(word, 20)), word);
+}
+
 static bool read_sql(const struct command_call *call, struct buf *out, struct error *err) {
     bool from_stdin = call->argument_count == 0 || strcmp(call->arguments[0], "-") == 0;
     if (call->argument_count == 0 && isatty(STDIN_FILENO))
@@ -255,7 +287,9 @@ static bool read_sql(const struct command_call *call, struct buf *out, struct er
         buf_append_text(out, call->arguments[0]);
     while (out->len > 0 && (isspace((unsigned char)out->data[out->len - 1]) || out->data[out->len - 1] == ';'))
         out->data[--out->len] = '\0';
-    return out->len > 0 || error_set(err, ERROR_CONFIG, "the SQL is empty");
+    if (out->len == 0)
+        return error_set(err, ERROR_CONFIG, "the SQL is empty");
+    return check_statement(out->data, err);
 }
 
 static bool run_query(struct command_call *call, struct error *err) {
@@ -286,13 +320,15 @@ const struct command command_query = {
     .arguments = "[SQL]",
     .argument_max = 1,
     .summary = "runs SQL over the lake, with the source's names",
-    .help = "Runs one statement of DuckDB's SQL; without SQL, or for -, it is read from stdin. The lake's tables are "
-            "\"schema\".\"table\" as in the source; their first column is \"Op\", the last change of the row. SHOW ALL "
-            "TABLES lists "
-            "them. The lake is only read; COPY … TO writes local files.\n\n"
-            "csv is RFC 4180: NULL is an empty field, an empty text is \"\". In jsonl, integers, finite floating-point "
-            "numbers "
-            "and booleans are JSON's own; decimals (which most readers would round), dates and all else are strings.",
+    .help =
+        "Runs one statement of DuckDB's SQL that reads (SELECT, WITH, FROM, SHOW, DESCRIBE, EXPLAIN, … and COPY … TO); "
+        "without SQL, or for -, it is read from stdin. The lake's tables are "
+        "\"schema\".\"table\" as in the source; their first column is \"Op\", the last change of the row. SHOW ALL "
+        "TABLES lists "
+        "them. The lake is only read; COPY … TO writes local files.\n\n"
+        "csv is RFC 4180: NULL is an empty field, an empty text is \"\". In jsonl, integers, finite floating-point "
+        "numbers "
+        "and booleans are JSON's own; decimals (which most readers would round), dates and all else are strings.",
     .flags = flags,
     .needs_config = true,
     .run = run_query,

@@ -79,6 +79,14 @@ def test_mistakes_on_the_command_line(args, words):
     assert done.returncode == USAGE and words in done.stderr and done.stdout == ""
 
 
+def test_mistakes_on_the_command_line_are_json_where_the_log_is():
+    for args in (("--log-format", "json", "lod"), ("lod", "--log-format=json"), ("load", "--log-level", "loud", "--log-format", "json")):
+        done = plain(*args)
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == USAGE and json.loads(line)["level"] == "ERROR" and "lo" in json.loads(line)["message"], args
+    assert plain("load", "--log-format", "jsn").stderr.startswith("sluice: ")
+
+
 def test_a_config_with_an_unknown_key(sluice):
     sluice.config["sorce"] = sluice.config.pop("source")
     sluice.write_config()
@@ -190,6 +198,12 @@ def test_query_reads_stdin(loaded):
     assert (done.returncode, done.stdout) == (0, '{"n": 4}\n'), done.stderr
 
 
+def test_query_runs_what_reads(loaded):
+    for sql in ("FROM shop.product", "/* a */ (select 1)", "with x as (select 1) from x", "describe shop.product", "explain select 1", "VALUES (1)",
+                "summarize shop.product", "call pragma_version()"):
+        assert len(loaded.run("query", sql).stdout.splitlines()) >= 2, sql
+
+
 def test_query_lists_tables(loaded):
     rows = loaded.query("select table_schema, table_name from information_schema.tables")
     assert rows == [{"table_schema": "shop", "table_name": "product"}]
@@ -247,6 +261,10 @@ def test_query_of_a_schema_that_duckdb_has_a_database_of(loaded):
 
 @pytest.mark.parametrize("sql, words", [
     ("selct 1", "selct"),
+    ("PRAGMA database_list", 'not "PRAGMA"'),
+    (" -- twice\n/* a comment */ create table x (a int)", 'not "create"'),
+    ("SET threads = 1", 'not "SET"'),
+    ("7", "query only reads"),
     ("select nme from shop.product", "nme"),
     ("select * from shop.nothing", "nothing"),
     (" ; ", "empty"),
