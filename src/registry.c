@@ -33,5 +33,6 @@ const struct catalog_ops *const registry_catalogs[] = {
 
 const struct lake_format_ops *const registry_lake_formats[] = {
     &lake_parquet_ops,
+    &lake_iceberg_ops,
     NULL,
 };

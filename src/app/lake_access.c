@@ -6,13 +6,9 @@ bool lake_access_open(const struct config *config, struct lake_access *out, stru
         .threads = (unsigned)config->threads,
         .temp_folder = config->temp_folder,
     };
-    *out = (struct lake_access){.lake.target_file_size_bytes = (uint64_t)config->lake.target_file_size_bytes};
-    out->format = lake_format_require(config->lake.format, err);
-    return out->format != NULL && store_open(config->lake.location, &out->lake.store, err) &&
-           engine_open(&options, &out->lake.engine, err);
+    return lake_init(config, &out->format, &out->lake, err) && engine_open(&options, &out->lake.engine, err);
 }
 
 void lake_access_close(struct lake_access *access) {
-    engine_close(access->lake.engine);
-    store_close(access->lake.store);
+    lake_deinit(&access->lake);
 }

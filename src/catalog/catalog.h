@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#define CATALOG_LAKE "lake" /* what sluice's catalog is called, as clients name it */
+
 enum {
     CATALOG_NAME_MAX_BYTES = 255,      /* of a catalog's, namespace's or table's name */
     CATALOG_LOCATION_MAX_BYTES = 1000, /* of a metadata file */

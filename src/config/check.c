@@ -134,6 +134,14 @@ static uint64_t available_memory_bytes(void) {
     return bytes;
 }
 
+/* "sqlite:///…/catalog.db" beside a state in a file; NULL for others. */
+static const char *catalog_beside(struct arena *arena, const char *state) {
+    const char *slash = strrchr(state, '/');
+    if (strncmp(state, "sqlite://", 9) != 0 || slash < state + 9)
+        return NULL;
+    return arena_printf(arena, "%.*s/catalog.db", (int)(slash - state), state);
+}
+
 /* Defaults that come from other options or from the machine. */
 void reading_derive(struct config *config) {
     if (config->memory_limit_bytes == 0)
@@ -144,6 +152,8 @@ void reading_derive(struct config *config) {
         const char *temp = getenv("TMPDIR");
         config->temp_folder = temp != NULL && temp[0] != '\0' ? arena_strdup(&config->arena, temp) : "/tmp";
     }
+    if (config->catalog == NULL)
+        config->catalog = catalog_beside(&config->arena, config->state);
     if (config->lake.database == NULL)
         config->lake.database = config->task;
     if (config->source.database != NULL && config->source.database[0] == '\0')

@@ -53,7 +53,7 @@ struct config_lake {
     const char *location;
     const char *database;
     const char *table_name; /* "{table}", "{schema}_{table}" */
-    const char *format;     /* parquet */
+    const char *format;     /* parquet, iceberg */
     int64_t target_file_size_bytes;
 };
 
@@ -88,7 +88,7 @@ struct config {
     struct config_raw raw;
     struct config_lake lake;
     const char *state;
-    const char *catalog; /* NULL: none */
+    const char *catalog; /* beside the state when it is not given; NULL: none */
     struct config_schedule schedule;
     uint64_t memory_limit_bytes; /* never 0: a quarter of the machine (or control group) when it is not given */
     int64_t threads;             /* 0: all cores */

@@ -32,7 +32,9 @@ static const struct option top_options[] = {
      .offset = offsetof(struct config, catalog),
      .example = "sqlite:///var/lib/sluice/catalog.db",
      .help =
-         "Where query engines find the lake's tables. The format `parquet` needs none: its tables are their folders."},
+         "Which metadata file is each Iceberg table's current one, as Iceberg's SQL catalogs have it: pyiceberg, Spark "
+         "and others open it as the catalog `lake`. catalog.db beside the state when it is not given. The format "
+         "`parquet` needs none: its tables are their folders."},
     {.name = "memory_limit",
      .kind = OPTION_SIZE,
      .offset = offsetof(struct config, memory_limit_bytes),
@@ -341,7 +343,9 @@ static const struct option lake_options[] = {
      .kind = OPTION_TEXT,
      .offset = offsetof(struct config_lake, format),
      .fallback = "parquet",
-     .help = "The table format: parquet (folders as Hive and Spark read them)."},
+     .help =
+         "The table format: parquet (folders as Hive and Spark read them), or iceberg (Apache Iceberg: a load costs "
+         "what its changes cost, and readers see the table before or after it)."},
     {.name = "target_file_size",
      .kind = OPTION_SIZE,
      .offset = offsetof(struct config_lake, target_file_size_bytes),

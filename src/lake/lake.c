@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "catalog/catalog.h"
+#include "config/config.h"
 #include "model/value.h"
 #include "registry.h"
 
@@ -27,6 +29,28 @@ const struct lake_format_ops *lake_format_require(const char *name, struct error
     error_set(err, ERROR_CONFIG, "lake.format: there is no table format \"%s\"; known: %s", name, known.data);
     buf_deinit(&known);
     return NULL;
+}
+
+bool lake_init(const struct config *config, const struct lake_format_ops **format, struct lake *lake,
+               struct error *err) {
+    *lake = (struct lake){.target_file_size_bytes = (uint64_t)config->lake.target_file_size_bytes,
+                          .database = config->lake.database};
+    *format = lake_format_require(config->lake.format, err);
+    if (*format == NULL || !store_open(config->lake.location, &lake->store, err))
+        return false;
+    if (!(*format)->needs_catalog)
+        return true;
+    if (config->catalog == NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "lake.format %s needs a catalog: set catalog, as in sqlite:///var/lib/sluice/catalog.db",
+                         (*format)->name);
+    return catalog_open(config->catalog, CATALOG_LAKE, &lake->catalog, err);
+}
+
+void lake_deinit(struct lake *lake) {
+    engine_close(lake->engine);
+    catalog_close(lake->catalog);
+    store_close(lake->store);
 }
 
 bool lake_open(const struct lake_format_ops *format, const struct lake *lake, const char *folder,

@@ -1,4 +1,4 @@
-/* Lake tables. A table format (parquet: Hive-style folders; later iceberg) is one entry in registry.c and these few calls.
+/* Lake tables. A table format (parquet: Hive-style folders; iceberg) is one entry in registry.c and these few calls.
  *
  * A load is one atomic commit: it takes the table from one version to the next or leaves it as it was, and the commit
  * itself carries the watermark. A crash leaves nothing that the next lake_open does not put right. */
@@ -12,6 +12,8 @@
 #include "model/table.h"
 #include "store/store.h"
 
+struct catalog;
+struct config;
 struct lake_table;
 
 /* What the tables of one lake share. Borrowed by the tables opened in it. */
@@ -19,6 +21,8 @@ struct lake {
     struct store *store; /* the lake's location */
     struct engine *engine;
     uint64_t target_file_size_bytes;
+    struct catalog *catalog; /* of formats that keep their tables in one (iceberg); NULL: none */
+    const char *database;    /* the tables' namespace in the catalog */
 };
 
 /* The watermark that a commit carries (DESIGN §6); strings NULL when unknown. */
@@ -35,7 +39,7 @@ struct lake_version {
     uint64_t number;              /* 0: the table does not exist yet */
     const struct column *columns; /* without Op; lake types; ids as committed (0 when unknown) */
     size_t column_count;
-    const char *const *partition; /* column names */
+    const char *const *partition; /* column names; in iceberg also transforms of them (partition.h) */
     size_t partition_count;
     struct lake_watermark watermark;
     uint64_t row_count;
@@ -68,7 +72,8 @@ struct lake_result {
 };
 
 struct lake_format_ops {
-    const char *name; /* "parquet" */
+    const char *name;   /* "parquet" */
+    bool needs_catalog; /* lake.catalog has to be there */
     bool (*open)(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err);
     void (*close)(struct lake_table *table);
     bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
@@ -82,6 +87,12 @@ struct lake_table {
     const char *folder; /* below the lake's location, with '/' at its end: "product/" */
     struct lake_version version;
 };
+
+/* What the config says: format, store and, where the format needs one, the catalog; not the engine. Release with
+ * lake_deinit, also after false. */
+bool lake_init(const struct config *config, const struct lake_format_ops **format, struct lake *lake,
+               struct error *err);
+void lake_deinit(struct lake *lake); /* closes the engine too */
 
 const struct lake_format_ops *
 lake_format_find(const char *name); /* NULL: not built; the registry lists the known ones */
@@ -103,6 +114,7 @@ bool lake_load(struct lake_table *table, struct engine_connection *connection, c
 /* Appends a SELECT (no semicolon) that reads the current version: Op first, then the columns. */
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err);
 
+extern const struct lake_format_ops lake_iceberg_ops;
 extern const struct lake_format_ops lake_parquet_ops;
 
 #endif

@@ -264,25 +264,20 @@ static void summarize(const struct job_list *list, struct load_summary *summary)
 
 static bool open_pass(struct load_pass *pass, struct error *err) {
     const struct config *config = pass->config;
-    pass->format = lake_format_require(config->lake.format, err);
-    if (pass->format == NULL)
-        return false;
-    pass->lake.target_file_size_bytes = (uint64_t)config->lake.target_file_size_bytes;
-    return discover_open_raw(config, false, &pass->raw, err) &&
-           store_open(config->lake.location, &pass->lake.store, err) && state_open(config->state, &pass->state, err);
+    return lake_init(config, &pass->format, &pass->lake, err) && discover_open_raw(config, false, &pass->raw, err) &&
+           state_open(config->state, &pass->state, err);
 }
 
 static void close_pass(struct load_pass *pass) {
-    engine_close(pass->lake.engine);
+    lake_deinit(&pass->lake);
     discover_cut_deinit(&pass->cut);
     state_close(pass->state);
-    store_close(pass->lake.store);
     store_close(pass->raw);
 }
 
 bool load_run(const struct config *config, const struct load_options *options, struct load_summary *summary,
               struct error *err) {
-    struct load_pass pass = {.config = config};
+    struct load_pass pass = {.config = config, .said = options->said};
     struct job_list list = {0};
     struct arena arena;
     arena_init(&arena);

@@ -29,7 +29,7 @@ static void test_minimal(void **state) {
     struct config *config = parse(MINIMAL);
     assert_string_equal(config->task, "t");
     assert_string_equal(config->state, "sqlite:///s.db");
-    assert_null(config->catalog);
+    assert_string_equal(config->catalog, "sqlite:///catalog.db"); /* beside the state */
     assert_string_equal(config->source.engine, "dms");
     assert_string_equal(config->source.host, "127.0.0.1");
     assert_string_equal(config->source.schema_filter, "%");

@@ -1,0 +1,220 @@
+/* The iceberg table format: a table of Apache Iceberg's specification, version 2 (one that others made version 3 stays so).
+ *
+ *   <table>/metadata/00012-<uuid>.metadata.json        a version: columns, partitions, snapshots; the catalog names the current
+ *   <table>/metadata/snap-<id>-<commit>.avro           a snapshot's manifest list
+ *   <table>/metadata/<commit>-m<n>.avro                manifests
+ *   <table>/data/<column>=<value>/…/<commit>-<n>.parquet           rows
+ *   <table>/data/<column>=<value>/…/<commit>-<n>-deletes.parquet   positions of rows that are no more
+ *
+ * A commit, and what a crash leaves behind each step:
+ *   1. data files, delete files, manifests, the list, the next metadata file, each durable    nothing that a reader sees
+ *   2. the catalog exchanges the metadata file                                                this is the commit
+ * Names are never used twice. What step 1 leaves without step 2 is an orphan: no reader knows it, maintenance removes it.
+ *
+ * A load of changes finds the rows to replace (iceberg_probe.c), writes their positions into delete files and the new rows
+ * into data files; everything else stays, manifests too. A full load replaces all files in one snapshot.
+ *
+ * The watermark is in the summary of our snapshots. When another writer committed since, it is found by going back through
+ * the parents; a table's properties have it too, for when those are expired.
+ *
+ * Op is a column of the table, its first. Columns have field ids of their own; which column of the source each one is stands
+ * in the property sluice.source-columns ("<field id>:<source's id> …"), so that a rename is seen. */
+#ifndef SLUICE_LAKE_ICEBERG_ICEBERG_H
+#define SLUICE_LAKE_ICEBERG_ICEBERG_H
+
+#include "catalog/catalog.h"
+#include "lake/iceberg/manifest.h"
+#include "lake/iceberg/metadata.h"
+#include "lake/lake.h"
+#include "lake/schema.h"
+
+#define ICEBERG_OP_COLUMN "Op"
+
+enum {
+    ICEBERG_COMMIT_BYTES = 17,                /* 16 hexadecimal digits and the end */
+    ICEBERG_MANIFEST_MAX_BYTES = 1 << 28,     /* of one manifest or list */
+    ICEBERG_DELETE_FILE_PATH_ID = 2147483546, /* fields of position delete files */
+    ICEBERG_DELETE_POS_ID = 2147483545,
+};
+
+/* A file of the current snapshot. */
+struct iceberg_live_file {
+    struct iceberg_entry entry;
+    int32_t spec_id;
+    size_t partition; /* numbers the pairs of spec and values: files of the same number are in the same partition */
+    bool has_deletes; /* of a data file: delete files may name rows of it */
+};
+
+struct iceberg_files {
+    struct iceberg_live_file *data;
+    size_t data_count;
+    struct iceberg_live_file *deletes;
+    size_t delete_count;
+    size_t partition_count;
+};
+
+struct iceberg_table {
+    struct lake_table base;
+    struct arena arena; /* owns everything here but the metadata */
+    struct catalog_table catalog_table;
+    const char *metadata_file;               /* NULL: the table does not exist yet */
+    struct iceberg_metadata *metadata;       /* NULL: likewise */
+    int32_t op_field;                        /* field id of Op */
+    const int32_t *field_ids;                /* of the version's columns */
+    struct iceberg_manifest_file *manifests; /* of the current snapshot */
+    size_t manifest_count;
+    bool has_files; /* `files` were read */
+    struct iceberg_files files;
+};
+
+/* --- iceberg_store.c: Iceberg names files by absolute locations, the store by names below its own */
+
+/* NULL with kind OUTSIDE for a location that is not in the lake. */
+const char *iceberg_store_name(const struct lake *lake, struct arena *arena, const char *location, struct error *err);
+/* What the engine opens. Lives in the arena. */
+const char *iceberg_engine_url(const struct lake *lake, struct arena *arena, const char *location, struct error *err);
+/* The whole file, in the arena. */
+bool iceberg_read_file(const struct lake *lake, struct arena *arena, const char *location, size_t max_bytes,
+                       struct slice *out, struct error *err);
+/* "file:///var/lib/lake/<name>", in the arena: the location of an object, or of a folder. */
+const char *iceberg_location(const struct lake *lake, struct arena *arena, const char *name);
+
+/* --- iceberg_files.c */
+
+/* The manifests of the current snapshot; none without one. */
+bool iceberg_read_list(struct iceberg_table *table, struct error *err);
+/* The files of the current snapshot into table->files, once. */
+bool iceberg_read_files(struct iceberg_table *table, struct error *err);
+/* Kind OUTSIDE when there are files that sluice cannot read: not Parquet, equality deletes, deletion vectors. */
+bool iceberg_check_files(const struct iceberg_table *table, struct error *err);
+
+/* --- iceberg_read.c: SQL that reads files of the current snapshot */
+
+struct iceberg_read_column {
+    int32_t field_id; /* 0: the column is not in any file: its initial value, or NULL */
+    struct column as; /* name and type of the result */
+};
+
+/* Rows of some data files without those that are deleted. */
+struct iceberg_read {
+    const struct iceberg_table *table;
+    const size_t *files; /* indexes into table->files.data; those without deletes first (iceberg_sort_files) */
+    size_t file_count;
+    const struct iceberg_read_column *columns;
+    size_t column_count;
+    bool with_position; /* also _sluice_file BIGINT, an index into `files`, and _sluice_row BIGINT */
+    const char *join;   /* "JOIN … ON …" with the rows as b; the result has b's columns only; NULL: none */
+};
+void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count);
+bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err);
+/* The columns Op and the version's, for a read that wants all of them; in the arena. */
+struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *table, struct arena *arena,
+                                                    size_t *count);
+/* CAST('…' AS type) of a raw text, or of NULL. */
+void iceberg_append_literal(struct buf *sql, const char *text, struct type type);
+
+/* --- a load under way */
+
+/* A file that this load wrote. */
+struct iceberg_new_file {
+    struct iceberg_file file;
+    const char *name; /* in the store */
+    int32_t spec_id;  /* of the partition values */
+};
+
+struct iceberg_load {
+    struct iceberg_table *table;
+    struct engine_connection *connection;
+    const struct lake_load *given;
+    struct arena *arena;
+    char commit[ICEBERG_COMMIT_BYTES];
+    struct lake_schema schema;
+    struct iceberg_metadata *next; /* the next version's; columns and partitions are as after the load from the start */
+    int32_t *field_ids;            /* of the schema's columns */
+    bool null_keys;                /* a changed key has a NULL */
+    bool replaces;                 /* all rows are written anew */
+    size_t *matched;               /* the data files that _sluice_file of the matches counts */
+    size_t matched_count;
+    struct iceberg_new_file *data, *deletes; /* written */
+    size_t data_count, data_capacity, delete_count, delete_capacity;
+    const char **written; /* names of all objects that were written, for when the load fails */
+    size_t written_count, written_capacity;
+    unsigned names_given;
+};
+
+#define ICEBERG_CHANGES_VIEW "_sluice_changes" /* the changes in the form of the new columns */
+#define ICEBERG_MATCHES_TABLE                                                                                          \
+    "_sluice_matches" /* rows that changes replace: _sluice_file, _sluice_row[, Op, columns] */
+
+/* "b.k = c.k AND …"; NULL keys match each other. */
+void iceberg_append_key_join(const struct iceberg_load *load, struct buf *sql);
+/* Remembers a file for iceberg_forget. Lives in the arena. */
+void iceberg_remember(struct iceberg_load *load, const char *name);
+/* Removes what a failed load wrote. What cannot be removed is an orphan for maintenance. */
+void iceberg_forget(const struct iceberg_load *load);
+/* Moves what the engine wrote into the folder `stage` to its name: durable then. */
+bool iceberg_settle(struct iceberg_load *load, const char *stage, const struct value *written, const char *name,
+                    struct error *err);
+/* The folders of the table's data and metadata in the store, without '/' at the end; in the arena. NULL with an error when
+ * they are not in the lake. */
+const char *iceberg_data_name(const struct iceberg_load *load, struct error *err);
+const char *iceberg_metadata_name(const struct iceberg_load *load, struct error *err);
+
+/* --- iceberg_columns.c: the lake's columns and Iceberg's fields */
+
+/* Fills version.columns, partition and the ids. Kind DATA when the table is not one of sluice's. */
+bool iceberg_show_columns(struct iceberg_table *table, struct error *err);
+/* load->next gets the columns and partitions of load->schema, load->field_ids the ids. */
+bool iceberg_plan_columns(struct iceberg_load *load, struct error *err);
+
+/* --- iceberg_watermark.c */
+
+void iceberg_show_watermark(struct iceberg_table *table);
+/* Puts it into a summary and into the properties. */
+void iceberg_set_watermark(const struct lake_watermark *watermark, json_t *summary, struct iceberg_metadata *metadata);
+
+/* --- iceberg_probe.c: fills ICEBERG_MATCHES_TABLE and load->matched */
+bool iceberg_probe(struct iceberg_load *load, struct error *err);
+
+/* --- iceberg_write.c: rows to data files */
+struct iceberg_rows {
+    const char *sql;   /* SELECT "Op", columns…[, _seq] */
+    const char *order; /* a list of its columns; NULL: none */
+    bool has_seq;
+};
+bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *rows, struct error *err);
+
+/* --- iceberg_deletes.c: ICEBERG_MATCHES_TABLE to delete files */
+bool iceberg_write_deletes(struct iceberg_load *load, struct error *err);
+
+/* --- iceberg_metrics.c: what COPY … (RETURN_STATS) says, as the manifest wants it */
+enum iceberg_copy_column {
+    ICEBERG_COPY_FILENAME,
+    ICEBERG_COPY_ROWS,
+    ICEBERG_COPY_BYTES,
+    ICEBERG_COPY_FOOTER_BYTES,
+    ICEBERG_COPY_STATISTICS,
+    ICEBERG_COPY_PARTITION,
+    ICEBERG_COPY_COLUMNS,
+};
+struct iceberg_metric_field {
+    const char *name;
+    int32_t id;
+    struct iceberg_type type;
+    bool whole; /* bounds are not cut */
+};
+/* Without anything that is optional. */
+struct iceberg_file iceberg_empty_file(enum iceberg_file_content content);
+void iceberg_take_metrics(struct arena *arena, const struct value *row, const struct iceberg_metric_field *fields,
+                          size_t count, struct iceberg_file *out);
+
+/* --- iceberg_load.c */
+bool iceberg_load_table(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
+                        struct lake_result *result, struct error *err);
+
+/* --- iceberg_commit.c: manifests, list, metadata, catalog */
+/* Kind CONFLICT when another commit was first; then everything that the load wrote is removed, as after every error that
+ * surely left the table as it was. */
+bool iceberg_commit(struct iceberg_load *load, struct error *err);
+
+#endif

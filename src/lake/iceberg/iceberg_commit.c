@@ -1,0 +1,311 @@
+/* The commit: manifests of what was written, the list of all manifests, the next metadata file, the catalog. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "lake/iceberg/iceberg.h"
+
+struct commit {
+    struct iceberg_load *load;
+    struct store *store;
+    const char *folder; /* of metadata, in the store */
+    int64_t snapshot_id;
+    int64_t sequence_number;
+    struct iceberg_manifest_file *manifests;
+    size_t manifest_count, manifest_capacity;
+    unsigned manifests_written;
+};
+
+static bool put(struct commit *commit, const char *name, struct slice bytes, struct error *err) {
+    iceberg_remember(commit->load, name);
+    return store_put(commit->store, name, bytes.data, bytes.len, true, err);
+}
+
+static void add_manifest(struct commit *commit, const struct iceberg_manifest_file *manifest) {
+    commit->manifests =
+        mem_grow(commit->manifests, commit->manifest_count, &commit->manifest_capacity, sizeof *manifest);
+    commit->manifests[commit->manifest_count++] = *manifest;
+}
+
+/* --- manifests */
+
+/* Files that go into manifests: new ones, or those that are no more. */
+struct listed {
+    struct iceberg_entry entry;
+    int32_t spec_id;
+};
+
+/* One manifest of the files of one spec and content among `files`; none when there is no such file. */
+static bool write_manifest(struct commit *commit, const struct listed *files, size_t count, int32_t spec_id,
+                           enum iceberg_manifest_content content, struct error *err) {
+    struct iceberg_load *load = commit->load;
+    struct iceberg_manifest_writer writer;
+    struct iceberg_manifest_file file;
+    const struct iceberg_spec *spec = iceberg_metadata_spec(load->next, spec_id);
+    if (!iceberg_manifest_writer_init(&writer, load->next, spec, content, err))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++)
+        if (files[i].spec_id == spec_id &&
+            (files[i].entry.file.content == ICEBERG_DATA_FILE) == (content == ICEBERG_DATA_MANIFEST))
+            ok = iceberg_manifest_add(&writer, &files[i].entry, err);
+    if (ok) {
+        const char *name =
+            arena_printf(load->arena, "%s/%s-m%u.avro", commit->folder, load->commit, commit->manifests_written++);
+        const char *path = iceberg_location(load->table->base.lake, load->arena, name);
+        struct slice bytes = iceberg_manifest_finish(&writer, load->arena, path, commit->snapshot_id, &file);
+        ok = put(commit, name, bytes, err) && fault_point("lake.manifest_written", err);
+    }
+    if (ok)
+        add_manifest(commit, &file);
+    iceberg_manifest_writer_deinit(&writer);
+    return ok;
+}
+
+/* One manifest for each spec and content. */
+static bool write_manifests(struct commit *commit, const struct listed *files, size_t count, struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_data = files[i].entry.file.content == ICEBERG_DATA_FILE, done = false;
+        for (size_t j = 0; j < i && !done; j++)
+            done =
+                files[j].spec_id == files[i].spec_id && (files[j].entry.file.content == ICEBERG_DATA_FILE) == is_data;
+        if (!done && !write_manifest(commit, files, count, files[i].spec_id,
+                                     is_data ? ICEBERG_DATA_MANIFEST : ICEBERG_DELETE_MANIFEST, err))
+            return false;
+    }
+    return true;
+}
+
+static bool list_new(struct commit *commit, const struct iceberg_new_file *files, size_t count, struct error *err) {
+    struct listed *listed = mem_zalloc((count + 1) * sizeof *listed);
+    for (size_t i = 0; i < count; i++)
+        listed[i] = (struct listed){{.status = ICEBERG_ADDED,
+                                     .snapshot_id = commit->snapshot_id,
+                                     .sequence_number = ICEBERG_NO_NUMBER,
+                                     .file_sequence_number = ICEBERG_NO_NUMBER,
+                                     .file = files[i].file},
+                                    files[i].spec_id};
+    bool ok = write_manifests(commit, listed, count, err);
+    mem_free(listed);
+    return ok;
+}
+
+/* The files that a replacement takes out: so that whoever expires the snapshots before knows that they can go. */
+static bool list_removed(struct commit *commit, struct error *err) {
+    const struct iceberg_files *files = &commit->load->table->files;
+    size_t count = files->data_count + files->delete_count;
+    struct listed *listed = mem_zalloc((count + 1) * sizeof *listed);
+    for (size_t i = 0; i < count; i++) {
+        const struct iceberg_live_file *live =
+            i < files->data_count ? &files->data[i] : &files->deletes[i - files->data_count];
+        listed[i] = (struct listed){live->entry, live->spec_id};
+        listed[i].entry.status = ICEBERG_DELETED;
+        listed[i].entry.snapshot_id = commit->snapshot_id;
+    }
+    bool ok = write_manifests(commit, listed, count, err);
+    mem_free(listed);
+    return ok;
+}
+
+static bool has_live_files(const struct iceberg_manifest_file *manifest) {
+    return manifest->added_files != 0 || manifest->existing_files != 0;
+}
+
+/* New manifests first, as other writers have it; then those of the snapshot before that still say something. */
+static bool make_manifests(struct commit *commit, struct error *err) {
+    struct iceberg_load *load = commit->load;
+    if (!list_new(commit, load->data, load->data_count, err) ||
+        !list_new(commit, load->deletes, load->delete_count, err))
+        return false;
+    if (load->replaces)
+        return list_removed(commit, err);
+    for (size_t i = 0; i < load->table->manifest_count; i++)
+        if (has_live_files(&load->table->manifests[i]))
+            add_manifest(commit, &load->table->manifests[i]);
+    return true;
+}
+
+/* --- the summary */
+
+struct totals {
+    int64_t files, records, bytes;
+};
+
+static struct totals totals_of(const struct iceberg_new_file *files, size_t count) {
+    struct totals totals = {0};
+    for (size_t i = 0; i < count; i++) {
+        totals.files++;
+        totals.records += files[i].file.record_count;
+        totals.bytes += files[i].file.size_bytes;
+    }
+    return totals;
+}
+
+static struct totals totals_of_live(const struct iceberg_live_file *files, size_t count) {
+    struct totals totals = {0};
+    for (size_t i = 0; i < count; i++) {
+        totals.files++;
+        totals.records += files[i].entry.file.record_count;
+        totals.bytes += files[i].entry.file.size_bytes;
+    }
+    return totals;
+}
+
+static void set_number(json_t *summary, const char *key, int64_t v) {
+    char text[VALUE_INT_BYTES];
+    value_format_int64(v, text);
+    json_object_set_new(summary, key, json_string(text));
+}
+
+static void set_change(json_t *summary, const char *key, int64_t v) {
+    if (v != 0)
+        set_number(summary, key, v);
+}
+
+/* A total goes on from the snapshot before; where that does not say it, neither does this one. */
+static void set_total(const struct commit *commit, json_t *summary, const char *key, int64_t added, int64_t removed) {
+    const struct iceberg_metadata *before = commit->load->table->metadata;
+    int64_t base = 0;
+    if (before != NULL && before->snapshot != NULL && !commit->load->replaces) {
+        const char *text = iceberg_snapshot_summary(before->snapshot, key);
+        if (text == NULL)
+            return;
+        base = strtoll(text, NULL, 10);
+    }
+    set_number(summary, key, base + added - (commit->load->replaces ? 0 : removed));
+}
+
+static const char *operation_of(const struct iceberg_load *load) {
+    bool existed = load->table->metadata != NULL && load->table->metadata->snapshot != NULL;
+    if ((load->replaces && existed) || (load->delete_count > 0 && load->data_count > 0))
+        return "overwrite";
+    return load->delete_count > 0 ? "delete" : "append";
+}
+
+static json_t *make_summary(const struct commit *commit) {
+    const struct iceberg_load *load = commit->load;
+    const struct iceberg_files *files = &load->table->files;
+    struct totals data = totals_of(load->data, load->data_count), gone = {0}, gone_deletes = {0};
+    struct totals deletes = totals_of(load->deletes, load->delete_count);
+    json_t *summary = json_object();
+    if (load->replaces) {
+        gone = totals_of_live(files->data, files->data_count);
+        gone_deletes = totals_of_live(files->deletes, files->delete_count);
+    }
+    json_object_set_new(summary, "operation", json_string(operation_of(load)));
+    set_change(summary, "added-data-files", data.files);
+    set_change(summary, "added-records", data.records);
+    set_change(summary, "added-delete-files", deletes.files);
+    set_change(summary, "added-position-delete-files", deletes.files);
+    set_change(summary, "added-position-deletes", deletes.records);
+    set_change(summary, "added-files-size", data.bytes + deletes.bytes);
+    set_change(summary, "deleted-data-files", gone.files);
+    set_change(summary, "deleted-records", gone.records);
+    set_change(summary, "removed-delete-files", gone_deletes.files);
+    set_change(summary, "removed-position-delete-files", gone_deletes.files);
+    set_change(summary, "removed-position-deletes", gone_deletes.records);
+    set_change(summary, "removed-files-size", gone.bytes + gone_deletes.bytes);
+    set_total(commit, summary, "total-data-files", data.files, gone.files);
+    set_total(commit, summary, "total-records", data.records, gone.records);
+    set_total(commit, summary, "total-delete-files", deletes.files, gone_deletes.files);
+    set_total(commit, summary, "total-position-deletes", deletes.records, gone_deletes.records);
+    set_total(commit, summary, "total-equality-deletes", 0, 0);
+    set_total(commit, summary, "total-files-size", data.bytes + deletes.bytes, gone.bytes + gone_deletes.bytes);
+    return summary;
+}
+
+/* --- snapshot and metadata file */
+
+static bool add_snapshot(struct commit *commit, struct error *err) {
+    struct iceberg_load *load = commit->load;
+    struct iceberg_metadata *next = load->next;
+    int64_t parent = next->snapshot != NULL ? next->snapshot->id : ICEBERG_NO_SNAPSHOT, added_rows = 0;
+    struct iceberg_list_header header = {next->format_version, commit->snapshot_id, parent, commit->sequence_number,
+                                         next->next_row_id};
+    const char *name =
+        arena_printf(load->arena, "%s/snap-%lld-%s.avro", commit->folder, (long long)commit->snapshot_id, load->commit);
+    struct buf list;
+    buf_init(&list, BUF_MAX_DEFAULT);
+    bool ok = iceberg_list_write(&header, commit->manifests, commit->manifest_count, &list, &added_rows, err) &&
+              put(commit, name, (struct slice){list.data, list.len}, err);
+    if (ok) {
+        struct iceberg_snapshot snapshot = {.id = commit->snapshot_id,
+                                            .parent_id = parent,
+                                            .sequence_number = commit->sequence_number,
+                                            .timestamp_ms = clock_now_us() / 1000,
+                                            .manifest_list =
+                                                iceberg_location(load->table->base.lake, load->arena, name),
+                                            .schema_id = next->schema->id};
+        json_t *summary = make_summary(commit);
+        iceberg_set_watermark(&load->given->watermark, summary, next);
+        iceberg_metadata_add_snapshot(next, &snapshot, summary, added_rows);
+    }
+    buf_deinit(&list);
+    return ok;
+}
+
+/* "00012-….metadata.json" follows "00011-….metadata.json". */
+static unsigned long next_number(const char *metadata_file) {
+    const char *slash = metadata_file != NULL ? strrchr(metadata_file, '/') : NULL;
+    return slash != NULL ? strtoul(slash + 1, NULL, 10) % 1000000000 + 1 : 0;
+}
+
+static bool write_metadata(struct commit *commit, const char **location, struct error *err) {
+    struct iceberg_load *load = commit->load;
+    const char *before = load->table->metadata_file;
+    const char *name =
+        arena_printf(load->arena, "%s/%05lu-%s.metadata.json", commit->folder, next_number(before), load->commit);
+    struct buf text;
+    buf_init(&text, ICEBERG_METADATA_MAX_BYTES);
+    iceberg_metadata_finish(load->next, before, clock_now_us() / 1000);
+    iceberg_metadata_write(load->next, &text);
+    bool ok = put(commit, name, (struct slice){text.data, text.len}, err) && fault_point("lake.metadata_written", err);
+    *location = iceberg_location(load->table->base.lake, load->arena, name);
+    buf_deinit(&text);
+    return ok;
+}
+
+/* --- the catalog */
+
+enum outcome { COMMITTED, NOT_COMMITTED, UNKNOWN };
+
+/* After an error the exchange may have happened all the same: the catalog tells. */
+static enum outcome look(const struct commit *commit, const char *location) {
+    const struct iceberg_table *table = commit->load->table;
+    const char *current = NULL;
+    if (!catalog_table_find(table->base.lake->catalog, commit->load->arena, &table->catalog_table, &current, NULL))
+        return UNKNOWN;
+    return current != NULL && strcmp(current, location) == 0 ? COMMITTED : NOT_COMMITTED;
+}
+
+static enum outcome exchange(const struct commit *commit, const char *location, struct error *err) {
+    const struct iceberg_table *table = commit->load->table;
+    struct catalog *catalog = table->base.lake->catalog;
+    struct error own = {0};
+    bool ok = table->metadata_file == NULL
+                  ? catalog_table_create(catalog, &table->catalog_table, location, &own)
+                  : catalog_table_commit(catalog, &table->catalog_table, table->metadata_file, location, &own);
+    enum outcome outcome = ok ? COMMITTED : own.kind == ERROR_CONFLICT ? NOT_COMMITTED : look(commit, location);
+    if (outcome != COMMITTED && err != NULL)
+        *err = own;
+    return outcome;
+}
+
+bool iceberg_commit(struct iceberg_load *load, struct error *err) {
+    struct commit commit = {.load = load,
+                            .store = load->table->base.lake->store,
+                            .folder = iceberg_metadata_name(load, err),
+                            .snapshot_id = iceberg_metadata_new_snapshot_id(load->next),
+                            .sequence_number = load->next->last_sequence_number + 1};
+    const char *location = NULL;
+    enum outcome outcome = NOT_COMMITTED;
+    if (commit.folder != NULL && make_manifests(&commit, err) && add_snapshot(&commit, err) &&
+        write_metadata(&commit, &location, err))
+        outcome = exchange(&commit, location, err);
+    if (outcome == NOT_COMMITTED)
+        iceberg_forget(load);
+    mem_free(commit.manifests);
+    return outcome == COMMITTED && fault_point("lake.committed", err);
+}

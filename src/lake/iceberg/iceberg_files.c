@@ -1,0 +1,209 @@
+/* The files of the current snapshot, from its manifests. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lake/iceberg/iceberg.h"
+
+bool iceberg_read_list(struct iceberg_table *table, struct error *err) {
+    const struct iceberg_snapshot *snapshot = table->metadata->snapshot;
+    struct slice bytes;
+    if (snapshot == NULL)
+        return true;
+    if (snapshot->manifest_list == NULL)
+        return error_set(err, ERROR_OUTSIDE,
+                         "snapshot %lld has no manifest list (an old writer of version 1): rewrite the table with the "
+                         "engine that made it",
+                         (long long)snapshot->id);
+    return iceberg_read_file(table->base.lake, &table->arena, snapshot->manifest_list, ICEBERG_MANIFEST_MAX_BYTES,
+                             &bytes, err) &&
+           (iceberg_list_read(&table->arena, bytes, &table->manifests, &table->manifest_count, err) ||
+            error_prefix(err, "reading %s", snapshot->manifest_list));
+}
+
+/* --- reading manifests */
+
+struct collection {
+    struct iceberg_table *table;
+    struct iceberg_files *files;
+    size_t data_capacity, delete_capacity;
+};
+
+static void take_entry(struct collection *to, const struct iceberg_manifest_file *manifest,
+                       const struct iceberg_entry *entry) {
+    if (entry->status == ICEBERG_DELETED)
+        return;
+    struct iceberg_files *files = to->files;
+    struct iceberg_live_file live = {.spec_id = manifest->spec_id};
+    size_t fields = iceberg_metadata_spec(to->table->metadata, manifest->spec_id)->field_count;
+    iceberg_entry_copy(&to->table->arena, entry, fields, &live.entry);
+    if (entry->file.content == ICEBERG_DATA_FILE) {
+        files->data = mem_grow(files->data, files->data_count, &to->data_capacity, sizeof live);
+        files->data[files->data_count++] = live;
+    } else {
+        files->deletes = mem_grow(files->deletes, files->delete_count, &to->delete_capacity, sizeof live);
+        files->deletes[files->delete_count++] = live;
+    }
+}
+
+static bool has_live_files(const struct iceberg_manifest_file *manifest) {
+    return manifest->added_files != 0 || manifest->existing_files != 0; /* also when that is not known */
+}
+
+static bool read_manifest(struct collection *to, const struct iceberg_manifest_file *manifest, struct error *err) {
+    struct arena arena;
+    struct iceberg_manifest_reader *reader = NULL;
+    const struct iceberg_entry *entry = NULL;
+    struct slice bytes;
+    arena_init(&arena);
+    bool ok =
+        iceberg_read_file(to->table->base.lake, &arena, manifest->path, ICEBERG_MANIFEST_MAX_BYTES, &bytes, err) &&
+        iceberg_manifest_open(to->table->metadata, manifest, bytes, &reader, err);
+    while (ok && (ok = iceberg_manifest_next(reader, &entry, err)) && entry != NULL)
+        take_entry(to, manifest, entry);
+    iceberg_manifest_close(reader);
+    arena_deinit(&arena);
+    return ok || error_prefix(err, "manifest %s", manifest->path);
+}
+
+/* --- partitions as numbers */
+
+struct partition_key {
+    struct slice bytes; /* the spec and the values */
+    struct iceberg_live_file *file;
+};
+
+static struct slice key_of(const struct iceberg_table *table, struct arena *arena,
+                           const struct iceberg_live_file *file) {
+    struct buf bytes;
+    buf_init(&bytes, BUF_MAX_DEFAULT);
+    buf_printf(&bytes, "%d", file->spec_id);
+    size_t count = iceberg_metadata_spec(table->metadata, file->spec_id)->field_count;
+    for (size_t i = 0; i < count; i++) {
+        struct slice value = file->entry.file.partition[i];
+        buf_printf(&bytes, "|%lld|", value.data != NULL ? (long long)value.len : -1LL);
+        buf_append(&bytes, value.data, value.len);
+    }
+    struct slice key = {arena_strndup(arena, bytes.data, bytes.len), bytes.len};
+    buf_deinit(&bytes);
+    return key;
+}
+
+static int compare_keys(const void *left, const void *right) {
+    struct slice a = ((const struct partition_key *)left)->bytes, b = ((const struct partition_key *)right)->bytes;
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static void number_partitions(struct iceberg_table *table) {
+    struct iceberg_files *files = &table->files;
+    size_t count = files->data_count + files->delete_count;
+    struct arena arena;
+    arena_init(&arena);
+    struct partition_key *keys = arena_alloc(&arena, (count + 1) * sizeof *keys);
+    for (size_t i = 0; i < count; i++) {
+        struct iceberg_live_file *file =
+            i < files->data_count ? &files->data[i] : &files->deletes[i - files->data_count];
+        keys[i] = (struct partition_key){key_of(table, &arena, file), file};
+    }
+    qsort(keys, count, sizeof *keys, compare_keys);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || compare_keys(&keys[i - 1], &keys[i]) != 0)
+            files->partition_count++;
+        keys[i].file->partition = files->partition_count - 1;
+    }
+    arena_deinit(&arena);
+}
+
+/* --- which data files have deletes */
+
+static int compare_paths(const void *left, const void *right) {
+    return strcmp((*(struct iceberg_live_file *const *)left)->entry.file.path,
+                  (*(struct iceberg_live_file *const *)right)->entry.file.path);
+}
+
+/* The first file of the list whose path is not below the bound. */
+static size_t first_at(struct iceberg_live_file *const *sorted, size_t count, struct slice bound) {
+    size_t low = 0, high = count;
+    while (bound.data != NULL && low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *path = sorted[middle]->entry.file.path;
+        size_t len = strlen(path);
+        int order = memcmp(path, bound.data, len < bound.len ? len : bound.len);
+        if (order < 0 || (order == 0 && len < bound.len))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_above(const char *path, struct slice bound) {
+    size_t len = strlen(path);
+    int order = bound.data != NULL ? memcmp(path, bound.data, len < bound.len ? len : bound.len) : -1;
+    return order > 0 || (order == 0 && len > bound.len);
+}
+
+/* Deletes count for rows that are not newer than they are, in their own partition, and in files that their bounds allow. */
+static void mark_deleted_from(struct iceberg_live_file *const *sorted, size_t count,
+                              const struct iceberg_live_file *deletes) {
+    const struct iceberg_file *file = &deletes->entry.file;
+    struct slice low = iceberg_bounds_find(file->lower, ICEBERG_DELETE_FILE_PATH_ID);
+    struct slice high = iceberg_bounds_find(file->upper, ICEBERG_DELETE_FILE_PATH_ID);
+    if (file->referenced_file != NULL)
+        low = high = slice_of(file->referenced_file);
+    for (size_t i = first_at(sorted, count, low); i < count && !is_above(sorted[i]->entry.file.path, high); i++)
+        if (sorted[i]->partition == deletes->partition &&
+            sorted[i]->entry.sequence_number <= deletes->entry.sequence_number)
+            sorted[i]->has_deletes = true;
+}
+
+static void mark_deletes(struct iceberg_files *files) {
+    struct iceberg_live_file **sorted = mem_alloc((files->data_count + 1) * sizeof *sorted);
+    for (size_t i = 0; i < files->data_count; i++)
+        sorted[i] = &files->data[i];
+    qsort(sorted, files->data_count, sizeof *sorted, compare_paths);
+    for (size_t i = 0; i < files->delete_count; i++)
+        mark_deleted_from(sorted, files->data_count, &files->deletes[i]);
+    mem_free(sorted);
+}
+
+bool iceberg_read_files(struct iceberg_table *table, struct error *err) {
+    struct collection to = {.table = table, .files = &table->files};
+    for (size_t i = 0; i < table->manifest_count && !table->has_files; i++)
+        if (has_live_files(&table->manifests[i]) && !read_manifest(&to, &table->manifests[i], err))
+            return false;
+    if (!table->has_files) {
+        number_partitions(table);
+        mark_deletes(&table->files);
+        table->has_files = true;
+    }
+    return true;
+}
+
+/* --- what sluice can read */
+
+static bool check_file(const struct iceberg_file *file, struct error *err) {
+    if (file->content == ICEBERG_EQUALITY_DELETES)
+        return error_set(err, ERROR_OUTSIDE,
+                         "%s has equality deletes of another writer, which sluice does not read: let that writer "
+                         "compact the table (rewrite_data_files)",
+                         file->path);
+    if (strcasecmp(file->format, "PARQUET") != 0)
+        return error_set(err, ERROR_OUTSIDE,
+                         "%s is in format %s, and sluice reads Parquet only: rewrite the table with the engine that "
+                         "made it",
+                         file->path, file->format);
+    return true;
+}
+
+bool iceberg_check_files(const struct iceberg_table *table, struct error *err) {
+    const struct iceberg_files *files = &table->files;
+    for (size_t i = 0; i < files->data_count; i++)
+        if (!check_file(&files->data[i].entry.file, err))
+            return false;
+    for (size_t i = 0; i < files->delete_count; i++)
+        if (!check_file(&files->deletes[i].entry.file, err))
+            return false;
+    return true;
+}

@@ -1,0 +1,322 @@
+/* One load: what becomes of the rows that exist, and which are written.
+ *
+ *   full load, or columns whose form in existing rows changes    all rows are written anew, in one overwrite
+ *   changes of a table with a key                                positions of the rows they replace, and the new rows
+ *   changes of a table without                                   the new rows */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lake/iceberg/iceberg.h"
+
+#define BASE_VIEW "_sluice_base" /* of a replacement: the full load's rows, or those that exist, in the new form */
+
+static bool run(const struct iceberg_load *load, const struct buf *sql, struct error *err) {
+    return engine_run(load->connection, sql->data, NULL, err);
+}
+
+static bool is_keyed(const struct iceberg_load *load) {
+    return load->given->changes != NULL && load->given->key_count > 0;
+}
+
+/* --- views */
+
+/* The load's columns in the form of the table after it; those that it does not have are NULL. */
+static void append_given_columns(const struct iceberg_load *load, struct buf *sql) {
+    for (size_t i = 0; i < load->schema.column_count; i++) {
+        const struct lake_schema_column *column = &load->schema.columns[i];
+        buf_append_text(sql, ", ");
+        if (column->given < 0) {
+            iceberg_append_literal(sql, NULL, column->column.type);
+        } else {
+            char type[TYPE_TEXT_BYTES];
+            type_format_sql(column->column.type, type);
+            buf_append_text(sql, "CAST(");
+            buf_append_sql_name(sql, load->given->columns[column->given].name);
+            buf_printf(sql, " AS %s)", type);
+        }
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, column->column.name);
+    }
+}
+
+static bool create_changes_view(const struct iceberg_load *load, struct error *err) {
+    struct buf sql;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " ICEBERG_CHANGES_VIEW " AS SELECT _op");
+    append_given_columns(load, &sql);
+    if (load->given->key_count == 0)
+        buf_append_text(&sql, ", _seq");
+    if (load->given->has_unchanged)
+        buf_append_text(&sql, ", _unchanged");
+    buf_append_text(&sql, " FROM ");
+    buf_append_sql_name(&sql, load->given->changes);
+    bool ok = run(load, &sql, err);
+    buf_deinit(&sql);
+    return ok;
+}
+
+/* All rows that exist, with the columns of the load's schema. */
+static bool append_existing_rows(const struct iceberg_load *load, struct buf *sql, struct error *err) {
+    struct iceberg_table *table = load->table;
+    size_t count = load->schema.column_count;
+    struct iceberg_read_column *columns = arena_alloc(load->arena, (count + 1) * sizeof *columns);
+    size_t *files = arena_alloc(load->arena, (table->files.data_count + 1) * sizeof *files);
+    if (!iceberg_check_files(table, err))
+        return false;
+    columns[0] =
+        (struct iceberg_read_column){table->op_field, {.name = ICEBERG_OP_COLUMN, .type = {.kind = TYPE_STRING}}};
+    for (size_t i = 0; i < count; i++) {
+        int before = load->schema.columns[i].before;
+        columns[i + 1] =
+            (struct iceberg_read_column){before >= 0 ? table->field_ids[before] : 0, load->schema.columns[i].column};
+    }
+    for (size_t i = 0; i < table->files.data_count; i++)
+        files[i] = i;
+    iceberg_sort_files(table, files, table->files.data_count);
+    struct iceberg_read read = {.table = table,
+                                .files = files,
+                                .file_count = table->files.data_count,
+                                .columns = columns,
+                                .column_count = count + 1};
+    return iceberg_append_read(&read, sql, err);
+}
+
+static bool create_base_view(const struct iceberg_load *load, struct error *err) {
+    struct buf sql;
+    bool ok = true;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " BASE_VIEW " AS ");
+    if (load->given->full_load_sql == NULL) {
+        ok = append_existing_rows(load, &sql, err);
+    } else {
+        buf_append_text(&sql, "SELECT \"Op\"");
+        append_given_columns(load, &sql);
+        buf_printf(&sql, " FROM (%s)", load->given->full_load_sql);
+    }
+    ok = ok && run(load, &sql, err);
+    buf_deinit(&sql);
+    return ok;
+}
+
+static void drop_all(const struct iceberg_load *load) {
+    engine_run(load->connection,
+               "DROP VIEW IF EXISTS " BASE_VIEW "; DROP VIEW IF EXISTS " ICEBERG_CHANGES_VIEW
+               "; DROP TABLE IF EXISTS " ICEBERG_MATCHES_TABLE,
+               NULL, NULL);
+}
+
+/* --- keys */
+
+void iceberg_append_key_join(const struct iceberg_load *load, struct buf *sql) {
+    for (size_t i = 0; i < load->given->key_count; i++) {
+        buf_append_text(sql, i == 0 ? "b." : " AND b.");
+        buf_append_sql_name(sql, load->given->key[i]);
+        buf_append_text(sql, load->null_keys ? " IS NOT DISTINCT FROM c." : " = c.");
+        buf_append_sql_name(sql, load->given->key[i]);
+    }
+}
+
+static bool check_key_is_given(const struct iceberg_load *load, struct error *err) {
+    for (size_t i = 0; i < load->given->key_count; i++) {
+        int at = lake_schema_find(&load->schema, load->given->key[i]);
+        if (at < 0 || load->schema.columns[at].given < 0)
+            return error_set(err, ERROR_DATA, "the changes do not have the key's column \"%s\"", load->given->key[i]);
+    }
+    return true;
+}
+
+static bool find_null_keys(struct iceberg_load *load, struct error *err) {
+    struct buf sql;
+    int64_t found = 0;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < load->given->key_count; i++) {
+        buf_append_text(&sql, i == 0 ? "SELECT count(*) FROM " ICEBERG_CHANGES_VIEW " WHERE " : " OR ");
+        buf_append_sql_name(&sql, load->given->key[i]);
+        buf_append_text(&sql, " IS NULL");
+    }
+    bool ok = engine_query_int(load->connection, sql.data, &found, err);
+    load->null_keys = found > 0;
+    buf_deinit(&sql);
+    return ok;
+}
+
+static void append_key_names(const struct iceberg_load *load, struct buf *sql) {
+    for (size_t i = 0; i < load->given->key_count; i++) {
+        buf_append_text(sql, i == 0 ? "" : ", ");
+        buf_append_sql_name(sql, load->given->key[i]);
+    }
+}
+
+/* --- which rows are written */
+
+static void append_plain_changes(const struct iceberg_load *load, bool with_seq, struct buf *sql) {
+    buf_append_text(sql, "SELECT c._op AS \"Op\"");
+    for (size_t i = 0; i < load->schema.column_count; i++) {
+        buf_append_text(sql, ", c.");
+        buf_append_sql_name(sql, load->schema.columns[i].column.name);
+    }
+    buf_append_text(sql, with_seq ? ", c._seq" : "");
+    buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c");
+}
+
+/* A value that the source did not send is taken from the row that the change replaces: one row a key, also where a full
+ * load has a key twice. */
+static void append_completed_changes(const struct iceberg_load *load, struct buf *sql) {
+    buf_append_text(sql, "SELECT c._op AS \"Op\"");
+    for (size_t i = 0; i < load->schema.column_count; i++) {
+        const struct lake_schema_column *column = &load->schema.columns[i];
+        buf_append_text(sql, ", ");
+        if (column->given >= 0) {
+            buf_printf(sql, "CASE WHEN substr(c._unchanged, %d, 1) = '1' THEN b.", column->given + 1);
+            buf_append_sql_name(sql, column->column.name);
+            buf_append_text(sql, " ELSE c.");
+            buf_append_sql_name(sql, column->column.name);
+            buf_append_text(sql, " END");
+        } else {
+            buf_append_text(sql, "c.");
+            buf_append_sql_name(sql, column->column.name);
+        }
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, column->column.name);
+    }
+    buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
+    append_key_names(load, sql);
+    if (load->replaces) {
+        buf_append_text(sql, ") b.* FROM " BASE_VIEW " AS b SEMI JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
+        iceberg_append_key_join(load, sql);
+    } else {
+        buf_append_text(sql, ") b.* FROM " ICEBERG_MATCHES_TABLE " AS b");
+    }
+    buf_append_text(sql, ") AS b ON ");
+    iceberg_append_key_join(load, sql);
+}
+
+static void append_keyed_rows(const struct iceberg_load *load, struct buf *sql) {
+    if (load->replaces) {
+        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b ANTI JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
+        iceberg_append_key_join(load, sql);
+        buf_append_text(sql, " UNION ALL ");
+    }
+    if (load->given->has_unchanged)
+        append_completed_changes(load, sql);
+    else
+        append_plain_changes(load, false, sql);
+    buf_append_text(sql, " WHERE c._op <> 'D'");
+}
+
+static void append_unkeyed_rows(const struct iceberg_load *load, struct buf *sql) {
+    bool has_changes = load->given->changes != NULL;
+    if (load->replaces)
+        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b");
+    if (load->replaces && has_changes)
+        buf_append_text(sql, " UNION ALL ");
+    if (has_changes)
+        append_plain_changes(load, !load->replaces, sql);
+}
+
+/* New rows of a table with a key are sorted by it, so that the next probe can skip most of them. */
+static bool write_rows(struct iceberg_load *load, struct error *err) {
+    struct buf sql, order;
+    if (!load->replaces && load->given->changes == NULL)
+        return true;
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    buf_init(&order, BUF_MAX_DEFAULT);
+    struct iceberg_rows rows = {0};
+    if (is_keyed(load)) {
+        append_keyed_rows(load, &sql);
+        append_key_names(load, &order);
+        rows.order = load->replaces ? NULL : order.data;
+    } else {
+        append_unkeyed_rows(load, &sql);
+        rows.has_seq = !load->replaces;
+        rows.order = rows.has_seq ? "_seq" : NULL;
+    }
+    rows.sql = sql.data;
+    bool ok = iceberg_write_rows(load, &rows, err);
+    buf_deinit(&order);
+    buf_deinit(&sql);
+    return ok;
+}
+
+/* --- one load */
+
+static void make_commit_id(char out[ICEBERG_COMMIT_BYTES]) {
+    uint64_t random = 0;
+    ssize_t got = getrandom(&random, sizeof random, 0); /* never short for so few bytes */
+    assert(got == (ssize_t)sizeof random);
+    snprintf(out, ICEBERG_COMMIT_BYTES, "%016llx", (unsigned long long)random);
+}
+
+static void start(struct iceberg_load *load) {
+    const struct iceberg_table *table = load->table;
+    const struct lake *lake = table->base.lake;
+    make_commit_id(load->commit);
+    if (table->metadata != NULL)
+        load->next = iceberg_metadata_copy(table->metadata);
+    else
+        load->next = iceberg_metadata_new(iceberg_location(lake, load->arena, table->catalog_table.name), 2);
+    iceberg_metadata_upgrade(load->next);
+}
+
+/* Existing rows need another form only for a column that has a value in them from the start: version 2 has no defaults. All
+ * other changes of columns and partitions are the metadata's alone. */
+static bool plan(struct iceberg_load *load, struct error *err) {
+    struct lake_schema *schema = &load->schema;
+    if (!lake_schema_plan(load->arena, &load->table->base.version, load->given, schema, err))
+        return false;
+    load->replaces = load->given->full_load_sql != NULL || schema->initialized;
+    return iceberg_plan_columns(load, err);
+}
+
+static bool write_files(struct iceberg_load *load, struct error *err) {
+    bool keyed = is_keyed(load);
+    if (load->given->changes != NULL && !create_changes_view(load, err))
+        return false;
+    if (keyed && (!check_key_is_given(load, err) || !find_null_keys(load, err)))
+        return false;
+    if ((keyed || load->replaces) && load->table->metadata != NULL && !iceberg_read_files(load->table, err))
+        return false;
+    if (load->replaces && !create_base_view(load, err))
+        return false;
+    if (keyed && !load->replaces &&
+        (!iceberg_check_files(load->table, err) || !iceberg_probe(load, err) || !iceberg_write_deletes(load, err)))
+        return false;
+    return write_rows(load, err);
+}
+
+static void count_result(const struct iceberg_load *load, struct lake_result *result) {
+    const struct iceberg_files *files = &load->table->files;
+    result->files_written = load->data_count + load->delete_count;
+    for (size_t i = 0; i < load->data_count; i++)
+        result->rows_written += (uint64_t)load->data[i].file.record_count;
+    for (size_t i = 0; i < load->delete_count; i++)
+        result->rows_removed += (uint64_t)load->deletes[i].file.record_count;
+    for (size_t i = 0; load->replaces && i < files->data_count; i++) {
+        result->files_removed++;
+        result->rows_removed += (uint64_t)files->data[i].entry.file.record_count;
+    }
+}
+
+bool iceberg_load_table(struct lake_table *table, struct engine_connection *connection, const struct lake_load *given,
+                        struct lake_result *result, struct error *err) {
+    struct arena arena;
+    arena_init(&arena);
+    struct iceberg_load load = {
+        .table = (struct iceberg_table *)table, .connection = connection, .given = given, .arena = &arena};
+    start(&load);
+    bool ok = plan(&load, err) && write_files(&load, err);
+    if (!ok)
+        iceberg_forget(&load);
+    drop_all(&load);
+    ok = ok && iceberg_commit(&load, err);
+    if (ok)
+        count_result(&load, result);
+    iceberg_metadata_free(load.next);
+    mem_free(load.data);
+    mem_free(load.deletes);
+    mem_free(load.written);
+    arena_deinit(&arena);
+    return ok;
+}

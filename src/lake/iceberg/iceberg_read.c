@@ -1,0 +1,236 @@
+/* SQL that reads files of the current snapshot. The files are named one by one, from the manifests: nothing is listed.
+ *
+ * Columns are read by field id (read_parquet's `schema`), so that a file of an older schema, or of another writer, gives
+ * what the specification says: NULL for a column that it does not have, the promoted value where its type is narrower.
+ * Within the SQL columns are c0, c1, …: no name of the user's can hide the reader's own file_index and file_row_number.
+ *
+ * Files that have deletes are read apart from those that have none:
+ *   SELECT rows of the clean files
+ *   UNION ALL SELECT rows of the others ANTI JOIN (file, position) of the delete files */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lake/iceberg/iceberg.h"
+
+/* --- columns */
+
+void iceberg_append_literal(struct buf *sql, const char *text, struct type type) {
+    char name[TYPE_TEXT_BYTES];
+    type_format_sql(type, name);
+    if (text == NULL) {
+        buf_printf(sql, "CAST(NULL AS %s)", name);
+        return;
+    }
+    buf_append_text(sql, type.kind == TYPE_BINARY ? "from_hex(" : "CAST(");
+    buf_append_sql_text(sql, text, strlen(text));
+    if (type.kind == TYPE_BINARY)
+        buf_append_char(sql, ')');
+    else
+        buf_printf(sql, " AS %s)", name);
+}
+
+/* schema = MAP {1: {'name': 'c0', 'type': 'BIGINT', 'default_value': NULL}, …} */
+static void append_schema(const struct iceberg_read *read, struct buf *sql) {
+    const char *separator = "schema = MAP {";
+    bool any = false;
+    for (size_t i = 0; i < read->column_count; i++) {
+        char type[TYPE_TEXT_BYTES];
+        if (read->columns[i].field_id == 0)
+            continue;
+        type_format_sql(read->columns[i].as.type, type);
+        buf_printf(sql, "%s%d: {'name': 'c%zu', 'type': '%s', 'default_value': NULL}", separator,
+                   read->columns[i].field_id, i, type);
+        separator = ", ";
+        any = true;
+    }
+    if (!any) /* nothing but positions */
+        buf_printf(sql, "%s0: {'name': 'none', 'type': 'BIGINT', 'default_value': NULL}", separator);
+    buf_append_text(sql, "}, hive_partitioning = false");
+}
+
+static void append_columns(const struct iceberg_read *read, struct buf *sql) {
+    for (size_t i = 0; i < read->column_count; i++) {
+        const struct iceberg_read_column *column = &read->columns[i];
+        buf_append_text(sql, i == 0 ? "" : ", ");
+        if (column->field_id == 0)
+            iceberg_append_literal(sql, column->as.initial, column->as.type);
+        else
+            buf_printf(sql, "f.c%zu", i);
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, column->as.name);
+    }
+}
+
+/* --- files */
+
+static const struct iceberg_live_file *file_at(const struct iceberg_read *read, size_t i) {
+    return &read->table->files.data[read->files[i]];
+}
+
+static bool append_location(const struct iceberg_read *read, const char *location, struct buf *sql, struct error *err) {
+    struct arena arena;
+    arena_init(&arena);
+    const char *url = iceberg_engine_url(read->table->base.lake, &arena, location, err);
+    if (url != NULL)
+        buf_append_sql_text(sql, url, strlen(url));
+    arena_deinit(&arena);
+    return url != NULL;
+}
+
+/* The rows of the files `from` up to before `to`, without a look at deletes. */
+static bool append_rows(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
+                        struct error *err) {
+    buf_append_text(sql, "SELECT ");
+    append_columns(read, sql);
+    if (with_position)
+        buf_printf(sql,
+                   "%sCAST(f.file_index AS BIGINT) + %zu AS _sluice_file, CAST(f.file_row_number AS BIGINT) AS "
+                   "_sluice_row",
+                   read->column_count > 0 ? ", " : "", from);
+    buf_append_text(sql, " FROM read_parquet([");
+    for (size_t i = from; i < to; i++) {
+        buf_append_text(sql, i == from ? "" : ", ");
+        if (!append_location(read, file_at(read, i)->entry.file.path, sql, err))
+            return false;
+    }
+    buf_append_text(sql, "], ");
+    append_schema(read, sql);
+    buf_append_text(sql, ") AS f");
+    return true;
+}
+
+static bool append_joined(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
+                          struct error *err) {
+    if (read->join == NULL)
+        return append_rows(read, from, to, with_position, sql, err);
+    buf_append_text(sql, "SELECT b.* FROM (");
+    if (!append_rows(read, from, to, with_position, sql, err))
+        return false;
+    buf_printf(sql, ") AS b %s", read->join);
+    return true;
+}
+
+/* --- deletes */
+
+/* Numbers the delete files that matter here; those of partitions that are not read do not. */
+static size_t collect_deletes(const struct iceberg_read *read, size_t clean, size_t *deletes) {
+    const struct iceberg_files *files = &read->table->files;
+    bool *wanted = mem_zalloc((files->partition_count + 1) * sizeof *wanted);
+    size_t count = 0;
+    for (size_t i = clean; i < read->file_count; i++)
+        wanted[file_at(read, i)->partition] = true;
+    for (size_t i = 0; i < files->delete_count; i++)
+        if (wanted[files->deletes[i].partition])
+            deletes[count++] = i;
+    mem_free(wanted);
+    return count;
+}
+
+static bool append_delete_files(const struct iceberg_read *read, const size_t *deletes, size_t count, struct buf *sql,
+                                struct error *err) {
+    buf_append_text(sql, "read_parquet([");
+    for (size_t i = 0; i < count; i++) {
+        buf_append_text(sql, i == 0 ? "" : ", ");
+        if (!append_location(read, read->table->files.deletes[deletes[i]].entry.file.path, sql, err))
+            return false;
+    }
+    buf_printf(
+        sql,
+        "], schema = MAP {%d: {'name': 'file_path', 'type': 'VARCHAR', 'default_value': NULL}, %d: {'name': 'pos', "
+        "'type': 'BIGINT', 'default_value': NULL}}, hive_partitioning = false) AS r",
+        ICEBERG_DELETE_FILE_PATH_ID, ICEBERG_DELETE_POS_ID);
+    return true;
+}
+
+/* A delete counts for a file that is not newer and in the same partition: the specification's "Scan Planning". */
+static void append_delete_join(const struct iceberg_read *read, size_t clean, const size_t *deletes, size_t count,
+                               struct buf *sql) {
+    const struct iceberg_files *files = &read->table->files;
+    buf_append_text(sql, " JOIN (VALUES ");
+    for (size_t i = clean; i < read->file_count; i++) {
+        const struct iceberg_live_file *file = file_at(read, i);
+        buf_append_text(sql, i == clean ? "(" : ", (");
+        buf_append_sql_text(sql, file->entry.file.path, strlen(file->entry.file.path));
+        buf_printf(sql, ", %zu, %lld, %zu)", i, (long long)file->entry.sequence_number, file->partition);
+    }
+    buf_append_text(sql, ") AS p(path, i, sequence, part) ON r.file_path = p.path JOIN (VALUES ");
+    for (size_t i = 0; i < count; i++) {
+        const struct iceberg_live_file *file = &files->deletes[deletes[i]];
+        buf_printf(sql, "%s(%zu, %lld, %zu)", i == 0 ? "" : ", ", i, (long long)file->entry.sequence_number,
+                   file->partition);
+    }
+    buf_append_text(sql, ") AS d(n, sequence, part) ON r.file_index = d.n AND d.part = p.part AND d.sequence >= "
+                         "p.sequence");
+}
+
+static bool append_dirty(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
+    size_t *deletes = mem_alloc((read->table->files.delete_count + 1) * sizeof *deletes);
+    size_t count = collect_deletes(read, clean, deletes);
+    buf_append_text(sql, read->with_position ? "SELECT m.* FROM ("
+                                             : "SELECT m.* EXCLUDE (_sluice_file, _sluice_row) FROM (");
+    bool ok = append_joined(read, clean, read->file_count, true, sql, err);
+    buf_append_text(sql, ") AS m ANTI JOIN (SELECT CAST(p.i AS BIGINT) AS i, r.pos AS pos FROM ");
+    ok = ok && append_delete_files(read, deletes, count, sql, err);
+    if (ok)
+        append_delete_join(read, clean, deletes, count, sql);
+    buf_append_text(sql, ") AS x ON m._sluice_file = x.i AND m._sluice_row = x.pos");
+    mem_free(deletes);
+    return ok;
+}
+
+/* --- all of it */
+
+/* No file: no rows, but the columns. */
+static void append_nothing(const struct iceberg_read *read, struct buf *sql) {
+    buf_append_text(sql, "SELECT ");
+    for (size_t i = 0; i < read->column_count; i++) {
+        buf_append_text(sql, i == 0 ? "" : ", ");
+        iceberg_append_literal(sql, NULL, read->columns[i].as.type);
+        buf_append_text(sql, " AS ");
+        buf_append_sql_name(sql, read->columns[i].as.name);
+    }
+    if (read->with_position)
+        buf_printf(sql, "%sCAST(NULL AS BIGINT) AS _sluice_file, CAST(NULL AS BIGINT) AS _sluice_row",
+                   read->column_count > 0 ? ", " : "");
+    buf_append_text(sql, " WHERE false");
+}
+
+void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count) {
+    size_t *dirty = mem_alloc((count + 1) * sizeof *dirty), clean = 0, left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (table->files.data[files[i]].has_deletes)
+            dirty[left++] = files[i];
+        else
+            files[clean++] = files[i];
+    }
+    if (left > 0)
+        memcpy(files + clean, dirty, left * sizeof *dirty);
+    mem_free(dirty);
+}
+
+bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err) {
+    size_t clean = 0;
+    while (clean < read->file_count && !file_at(read, clean)->has_deletes)
+        clean++;
+    if (read->file_count == 0) {
+        append_nothing(read, sql);
+        return true;
+    }
+    if (clean > 0 && !append_joined(read, 0, clean, read->with_position, sql, err))
+        return false;
+    if (clean > 0 && clean < read->file_count)
+        buf_append_text(sql, " UNION ALL ");
+    return clean == read->file_count || append_dirty(read, clean, sql, err);
+}
+
+struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *table, struct arena *arena,
+                                                    size_t *count) {
+    const struct lake_version *version = &table->base.version;
+    struct iceberg_read_column *columns = arena_alloc(arena, (version->column_count + 1) * sizeof *columns);
+    columns[0] =
+        (struct iceberg_read_column){table->op_field, {.name = ICEBERG_OP_COLUMN, .type = {.kind = TYPE_STRING}}};
+    for (size_t i = 0; i < version->column_count; i++)
+        columns[i + 1] = (struct iceberg_read_column){table->field_ids[i], version->columns[i]};
+    *count = version->column_count + 1;
+    return columns;
+}

@@ -1,0 +1,130 @@
+#include "lake/partition.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *word;
+    enum iceberg_transform_kind kind;
+    const char *suffix; /* of the partition field's name, as Iceberg's own writers have it */
+} transforms[] = {
+    {"year", ICEBERG_YEAR, "year"}, {"month", ICEBERG_MONTH, "month"},       {"day", ICEBERG_DAY, "day"},
+    {"hour", ICEBERG_HOUR, "hour"}, {"truncate", ICEBERG_TRUNCATE, "trunc"},
+};
+enum { TRANSFORM_COUNT = sizeof transforms / sizeof *transforms };
+
+static struct slice trimmed(const char *from, const char *to) {
+    while (from < to && *from == ' ')
+        from++;
+    while (to > from && to[-1] == ' ')
+        to--;
+    return (struct slice){from, (size_t)(to - from)};
+}
+
+/* "16, id" of truncate(16, id). */
+static bool parse_parameter(struct slice *inside, uint32_t *parameter) {
+    char *end;
+    unsigned long v = strtoul(inside->data, &end, 10);
+    if (end == inside->data || *end != ',' || v == 0 || v > INT32_MAX)
+        return false;
+    *inside = trimmed(end + 1, inside->data + inside->len);
+    *parameter = (uint32_t)v;
+    return true;
+}
+
+const char *lake_partition_parse(struct arena *arena, const char *text, struct iceberg_transform *transform) {
+    size_t len = strlen(text);
+    const char *open = strchr(text, '(');
+    *transform = (struct iceberg_transform){.kind = ICEBERG_IDENTITY};
+    for (size_t i = 0; i < TRANSFORM_COUNT && open != NULL && text[len - 1] == ')'; i++) {
+        struct slice word = trimmed(text, open), inside = trimmed(open + 1, text + len - 1);
+        struct iceberg_transform found = {.kind = transforms[i].kind};
+        if (!slice_equal_text_nocase(word, transforms[i].word))
+            continue;
+        if (found.kind == ICEBERG_TRUNCATE && !parse_parameter(&inside, &found.parameter))
+            break;
+        *transform = found;
+        return arena_strndup(arena, inside.data, inside.len);
+    }
+    return arena_strdup(arena, text);
+}
+
+static size_t index_of(enum iceberg_transform_kind kind) {
+    for (size_t i = 0; i < TRANSFORM_COUNT; i++)
+        if (transforms[i].kind == kind)
+            return i;
+    return TRANSFORM_COUNT;
+}
+
+const char *lake_partition_format(struct arena *arena, struct iceberg_transform transform, const char *column) {
+    char text[ICEBERG_TRANSFORM_TEXT_BYTES];
+    if (transform.kind == ICEBERG_IDENTITY)
+        return arena_strdup(arena, column);
+    size_t i = index_of(transform.kind);
+    if (i < TRANSFORM_COUNT && transform.kind == ICEBERG_TRUNCATE)
+        return arena_printf(arena, "%s(%u, %s)", transforms[i].word, transform.parameter, column);
+    if (i < TRANSFORM_COUNT)
+        return arena_printf(arena, "%s(%s)", transforms[i].word, column);
+    if (transform.kind == ICEBERG_UNKNOWN_TRANSFORM) /* another writer's: sluice's own is never like it */
+        return arena_printf(arena, "?(%s)", column);
+    iceberg_transform_format(transform, text);
+    return arena_printf(arena, "%s(%s)", text, column);
+}
+
+const char *lake_partition_name(struct arena *arena, struct iceberg_transform transform, const char *column) {
+    size_t i = index_of(transform.kind);
+    return i < TRANSFORM_COUNT ? arena_printf(arena, "%s_%s", column, transforms[i].suffix)
+                               : arena_strdup(arena, column);
+}
+
+/* --- SQL */
+
+static void append_timestamp(struct buf *sql, const char *name, struct type type) {
+    if (type.kind != TYPE_TIMESTAMPTZ) {
+        buf_append_text(sql, name);
+        return;
+    }
+    buf_printf(sql, "make_timestamp(epoch_us(%s))", name); /* parts of it are then those in UTC */
+}
+
+static void append_time_part(struct buf *sql, enum iceberg_transform_kind kind, const char *name, struct type type) {
+    struct buf at;
+    buf_init(&at, BUF_MAX_DEFAULT);
+    append_timestamp(&at, name, type);
+    if (kind == ICEBERG_YEAR)
+        buf_printf(sql, "year(%s) - 1970", at.data);
+    else if (kind == ICEBERG_MONTH)
+        buf_printf(sql, "(year(%s) - 1970) * 12 + month(%s) - 1", at.data, at.data);
+    else if (kind == ICEBERG_DAY)
+        buf_printf(sql, "CAST(%s AS DATE)", at.data);
+    else
+        buf_printf(sql, "epoch_us(date_trunc('hour', %s)) // 3600000000", at.data);
+    buf_deinit(&at);
+}
+
+static void append_truncation(struct buf *sql, uint32_t width, const char *name, struct type type) {
+    if (type.kind == TYPE_STRING)
+        buf_printf(sql, "substr(%s, 1, %u)", name, width);
+    else if (type.kind == TYPE_BINARY)
+        buf_printf(sql, "substr(lower(hex(%s)), 1, %llu)", name, 2ULL * width);
+    else if (type.kind == TYPE_DECIMAL)
+        buf_printf(sql, "%s - (%s %% (%u / power(10, %u)::DECIMAL(38,0)))", name, name, width, type.scale);
+    else
+        buf_printf(sql, "CAST(%s AS HUGEINT) - ((%s %% %u) + %u) %% %u", name, name, width, width, width);
+}
+
+void lake_partition_append_sql(struct buf *sql, struct iceberg_transform transform, const struct column *column) {
+    struct buf name;
+    buf_init(&name, BUF_MAX_DEFAULT);
+    buf_append_sql_name(&name, column->name);
+    buf_append_text(sql, "CAST(");
+    if (transform.kind == ICEBERG_TRUNCATE)
+        append_truncation(sql, transform.parameter, name.data, column->type);
+    else if (transform.kind != ICEBERG_IDENTITY)
+        append_time_part(sql, transform.kind, name.data, column->type);
+    else
+        buf_printf(sql, column->type.kind == TYPE_BINARY ? "lower(hex(%s))" : "%s", name.data);
+    buf_append_text(sql, " AS VARCHAR)");
+    buf_deinit(&name);
+}
