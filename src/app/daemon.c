@@ -139,10 +139,11 @@ struct load_loop {
     bool started;        /* continuous: the first pass was made */
     int64_t seen;        /* capture commits that the last pass could see */
     long idle_ms;        /* continuous: how long to wait for a commit */
+    struct load_said *said;
 };
 
 static bool load_pass(struct load_loop *loop, struct error *err) {
-    const struct load_options options = {0};
+    const struct load_options options = {.said = loop->said};
     struct load_summary summary = {0};
     if (!load_run(loop->config, &options, &summary, err))
         return false;
@@ -168,7 +169,7 @@ static bool wait_for_turn(struct load_loop *loop, struct error *err) {
 }
 
 static void load_loop(struct daemon *daemon) {
-    struct load_loop loop = {.config = daemon->config, .idle_ms = IDLE_PASS_MS};
+    struct load_loop loop = {.config = daemon->config, .idle_ms = IDLE_PASS_MS, .said = load_said_new()};
     struct backoff backoff = {0};
     struct error err = {0};
     bool ok = schedule_parse(daemon->config->schedule.load, &loop.schedule, &err);
@@ -185,6 +186,7 @@ static void load_loop(struct daemon *daemon) {
     }
     if (!ok)
         end_with(daemon, &err);
+    load_said_free(loop.said);
     state_close(loop.state);
 }
 

@@ -14,9 +14,15 @@
 #include "base/error.h"
 #include "config/config.h"
 
+/* What was said about the tables in earlier passes of this process. */
+struct load_said;
+struct load_said *load_said_new(void);
+void load_said_free(struct load_said *said); /* NULL is fine */
+
 struct load_options {
-    const char *schema; /* only tables of this schema; NULL: all */
-    const char *table;  /* only tables of this name; NULL: all */
+    const char *schema;     /* only tables of this schema; NULL: all */
+    const char *table;      /* only tables of this name; NULL: all */
+    struct load_said *said; /* an error or a warning that goes on is logged once; NULL: by every pass */
 };
 
 /* What a pass did. Each of `tables` is in one of loaded, failed, waiting, or had nothing to do. */

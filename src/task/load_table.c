@@ -6,6 +6,8 @@
  *   staging         columns, scans, the last change of each key                 fault point load.staged
  *   lake_load       the commit, with the watermark; or CONFLICT: plan again     fault point load.committed
  *   row, history    the watermark                                               fault point load.done */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cancel.h"
@@ -14,6 +16,7 @@
 #include "base/log.h"
 #include "task/load_advice.h"
 #include "task/load_reduce.h"
+#include "task/load_said.h"
 #include "task/load_scan.h"
 #include "task/load_sql.h"
 #include "task/load_table.h"
@@ -220,23 +223,38 @@ static bool has_work(const struct load_run *run) {
            (run->plan.state == LOAD_PLAN_NOTHING && (run->row.run_id != NULL || run->row.last_error != NULL));
 }
 
+/* A warning about the table, said once by a process. */
+static void warn_once(const struct load_run *run, enum load_said_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void warn_once(const struct load_run *run, enum load_said_kind kind, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (load_said_is_new(run->pass->said, run->job->path, kind, text))
+        log_warning("%s.%s: %s", run->job->schema, run->job->table, text);
+}
+
 /* Said with a load, not with each listing: in a continuous load that would be every second. */
 static void warn(const struct load_run *run) {
-    const struct load_job *job = run->job;
-    if (run->plan.skips_applied_changes)
-        log_warning(
-            "%s.%s: the full load replaces the table; changes up to %s are not applied again: sluice tables set "
-            "--last-incremental-file 0 applies them",
-            job->schema, job->table, controller_last_file_name(&run->row));
-    if (run->plan.future_file != NULL)
-        log_warning(
-            "%s.%s: %s was written at %s UTC, which is still to come: is a clock wrong? What replaces it is loaded "
-            "all the same",
-            job->schema, job->table, run->plan.future_file, run->plan.last_full_load_date);
+    const struct load_plan *plan = &run->plan;
+    if (plan->skips_applied_changes)
+        warn_once(run, SAID_SKIPPED_CHANGES,
+                  "the full load replaces the table; changes up to %s are not applied again: sluice tables set "
+                  "--last-incremental-file 0 applies them",
+                  controller_last_file_name(&run->row));
+    if (plan->future_file != NULL)
+        warn_once(
+            run, SAID_FUTURE_FILE,
+            "%s was written at %s UTC, which is still to come: is a clock wrong? What replaces it is loaded all the "
+            "same",
+            plan->future_file, plan->last_full_load_date);
     if (run->raw_files.unknown_count > 0)
-        log_warning(
-            "%s.%s: %zu files in the raw zone are neither LOAD files nor named by a time and are left alone: %s …",
-            job->schema, job->table, run->raw_files.unknown_count, run->raw_files.unknown[0]);
+        warn_once(run, SAID_UNKNOWN_FILES,
+                  "%zu files in the raw zone are neither LOAD files nor named by a time and are left alone: %s …",
+                  run->raw_files.unknown_count, run->raw_files.unknown[0]);
 }
 
 static bool attempt(struct load_run *run, struct error *err) {
@@ -325,7 +343,9 @@ static void fail(struct load_run *run, const struct error *error) {
         job->outcome = LOAD_WAITING;
         return;
     }
-    log_error("loading %s.%s: %s", job->schema, job->table, why->message);
+    bool is_new = load_said_is_new(run->pass->said, job->path, SAID_ERROR, why->message);
+    log_message(is_new ? LOG_ERROR : LOG_DEBUG, "%sloading %s.%s: %s", is_new ? "" : "still: ", job->schema, job->table,
+                why->message);
     job->outcome = LOAD_FAILED;
     load_row_fail(run, why);
 }
@@ -351,6 +371,8 @@ void load_table_run(struct load_pass *pass, struct engine_connection *connection
         while (!(ok = attempt(&run, &err)) && try_again(&run, &err, &attempts, &widenings))
             end_attempt(&run);
     }
+    if (ok)
+        load_said_forget_error(pass->said, job->path);
     if (ok)
         succeed(&run);
     else

@@ -20,6 +20,7 @@ struct load_pass {
     struct lake lake; /* its engine is NULL as long as no table has anything to do */
     const struct lake_format_ops *format;
     atomic_ullong rows_read; /* for the progress line */
+    struct load_said *said;  /* NULL: say everything */
 };
 
 enum load_outcome { LOAD_NOTHING, LOAD_WAITING, LOAD_LOADED, LOAD_FAILED };

@@ -353,6 +353,23 @@ def test_run_loads_until_it_is_stopped(sluice, schedule):
     assert sluice.query("select count(*) as n from shop.product") == [{"n": 3}]
 
 
+def test_run_says_once_what_goes_on(loaded):
+    """One line when a table begins to fail, and one when it fails otherwise; the status has it all the time."""
+    loaded.config["schedule"] = {"load": "every 1s"}
+    loaded.write_config()
+    write_table(loaded, "shop", "product", "Op,id,name,price\nX,1,one,1.00\n", "20261101-101500000.csv")
+    process, log = loaded.start("run", "--log-level", "debug"), loaded.log_of(["run"])
+    wait_until(lambda: "DEBUG still: loading shop.product: " in log.read_text(), "it failed twice", process=process)
+    write_table(loaded, "shop", "product", "Op,id,name,price\nY,1,one,1.00\n", "20261101-101500000.csv")
+    wait_until(lambda: 'Op is "Y"' in (loaded.status()["tables"][0]["load"]["last_error"] or ""), "it fails otherwise", process=process)
+    write_table(loaded, "shop", "product", "Op,id,name,price\nU,1,one,1.00\n", "20261101-101500000.csv")
+    wait_until(lambda: "INFO loaded shop.product" in log.read_text(), "it works again", process=process)
+    write_table(loaded, "shop", "product", "Op,id,name,price\nY,1,one,1.00\n", "20261101-101500001.csv")
+    wait_until(lambda: log.read_text().count("ERROR loading shop.product: ") == 3, "it fails again", process=process)
+    assert loaded.stop(process) == 0
+    assert [line.split('"')[1] for line in log.read_text().splitlines() if " ERROR " in line] == ["X", "Y", "Y"]
+
+
 def test_run_ends_when_the_config_cannot_work(sluice):
     sluice.config["lake"]["format"] = "delta"
     sluice.config["schedule"] = {"load": "continuous"}
