@@ -1,4 +1,5 @@
-/* A lake of its own for each test, loads into it, and two readers: lake_scan, and folders as anyone lists them. */
+/* A lake of its own for each test, in any table format, loads into it, and two readers: lake_scan, and folders as anyone
+ * lists them (the parquet format only). */
 #ifndef SLUICE_TESTS_LAKE_FIXTURE_H
 #define SLUICE_TESTS_LAKE_FIXTURE_H
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog/catalog.h"
 #include "lake/lake.h"
 #include "lake/parquet.h"
 #include "temp_folder.h"
@@ -20,10 +22,12 @@
 #define TABLE "product/"
 
 struct fixture {
-    char *root;
+    const struct lake_format_ops *format;
+    char *root; /* of the lake; the catalog is beside it */
     struct store *store;
     struct engine *engine;
     struct engine_connection *connection;
+    struct catalog *catalog;
     struct lake lake;
     struct error err;
 };
@@ -39,27 +43,45 @@ static inline void fixture_open(struct fixture *f) {
     must(f, store_open(location, &f->store, &f->err));
     must(f, engine_open(&options, &f->engine, &f->err));
     must(f, engine_connect(f->engine, &f->connection, &f->err));
-    f->lake = (struct lake){f->store, f->engine, 64 << 20};
+    char *catalog = mem_printf("sqlite://%s.catalog", f->root);
+    must(f, catalog_open(catalog, CATALOG_LAKE, &f->catalog, &f->err));
+    f->lake = (struct lake){f->store, f->engine, 64 << 20, f->catalog, "db"};
+    mem_free(catalog);
     mem_free(location);
 }
 
 static inline void fixture_close(struct fixture *f) {
     engine_disconnect(f->connection);
     engine_close(f->engine);
+    catalog_close(f->catalog);
     store_close(f->store);
 }
 
+static inline bool is_parquet(const struct fixture *f) { return f->format == &lake_parquet_ops; }
+
 static inline void make_root(struct fixture *f) { f->root = temp_folder_make(); }
 
-static inline void remove_root(struct fixture *f) { temp_folder_remove(f->root); }
+static inline void remove_root(struct fixture *f) {
+    static const char *const files[] = {".catalog", ".catalog-wal", ".catalog-shm"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = mem_printf("%s%s", f->root, files[i]);
+        unlink(path);
+        mem_free(path);
+    }
+    temp_folder_remove(f->root);
+}
 
-static inline int setup(void **state) {
+static inline int setup_format(void **state, const struct lake_format_ops *format) {
     struct fixture *f = mem_zalloc(sizeof *f);
+    f->format = format;
     make_root(f);
     fixture_open(f);
     *state = f;
     return 0;
 }
+
+static inline int setup(void **state) { return setup_format(state, &lake_parquet_ops); }
+__attribute__((unused)) static inline int setup_iceberg(void **state) { return setup_format(state, &lake_iceberg_ops); }
 
 static inline int teardown(void **state) {
     struct fixture *f = *state;
@@ -68,6 +90,10 @@ static inline int teardown(void **state) {
     mem_free(f);
     return 0;
 }
+
+#define EACH_FORMAT(test)                                                                                              \
+    cmocka_unit_test_setup_teardown(test, setup, teardown),                                                            \
+        cmocka_unit_test_setup_teardown(test, setup_iceberg, teardown)
 
 /* --- loading and reading */
 
@@ -79,7 +105,7 @@ static inline int teardown(void **state) {
 
 static inline struct lake_table *open_table(struct fixture *f) {
     struct lake_table *table = NULL;
-    must(f, lake_open(&lake_parquet_ops, &f->lake, TABLE, &table, &f->err));
+    must(f, lake_open(f->format, &f->lake, TABLE, &table, &f->err));
     return table;
 }
 
@@ -147,6 +173,8 @@ static inline void expect_scan(struct fixture *f, const char *what, const char *
 
 /* The same by a reader that knows nothing but folders and files. */
 static inline void expect_folders(struct fixture *f, const char *what, const char *rest, const char *expected) {
+    if (!is_parquet(f))
+        return;
     char *sql = mem_printf("SELECT %s FROM read_parquet('%s/" TABLE "**/*.parquet', hive_partitioning = true, "
                            "hive_types_autocast = false, union_by_name = true) %s",
                            what, f->root, rest);
@@ -167,6 +195,8 @@ static inline size_t list_names(struct fixture *f, const char *prefix, struct bu
 
 /* What is in the folders is what the version says, and nothing else is left. */
 static inline void expect_clean(struct fixture *f) {
+    if (!is_parquet(f))
+        return;
     struct lake_table *table = open_table(f);
     struct buf names;
     buf_init(&names, BUF_MAX_DEFAULT);

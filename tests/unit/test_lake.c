@@ -80,7 +80,7 @@ static void test_changes_are_merged_by_key(void **state) {
                 "SELECT * FROM (VALUES ('U', 2::BIGINT, 'B'), ('D', 3, NULL), ('I', 4, 'd'), ('D', 77, NULL), ('I', 1, "
                 "'again')) AS t(_op, id, name)",
                 &result));
-    assert_int_equal(result.files_removed, 1);
+    assert_int_equal(result.files_removed, is_parquet(f));
     assert_int_equal(result.rows_removed, 3);
     assert_int_equal(result.rows_written, 3);
     expect_scan(f, "*", "ORDER BY id", "I|1|again\nU|2|B\nI|4|d\n");
@@ -265,7 +265,7 @@ static void test_without_key_rows_are_appended_in_order(void **state) {
     must(f, try_load(f, load, changes, NULL));
     expect_scan(f, "name, count(*)", "GROUP BY name ORDER BY name", "r0|2\nr1|2\nr2|2\n");
     char *sql = mem_printf("SELECT string_agg(name, ' ' ORDER BY file_row_number) FROM read_parquet('%s/" TABLE
-                           "*.parquet', filename = true, file_row_number = true) GROUP BY filename",
+                           "**/*.parquet', filename = true, file_row_number = true) GROUP BY filename",
                            f->root);
     expect_query(f, sql, "r2 r1 r0\nr2 r1 r0\n");
     mem_free(sql);
@@ -429,6 +429,8 @@ static void test_names_that_are_odd(void **state) {
                 "'24:00:00' AS t",
                 NULL));
     expect_scan(f, "*, typeof(t)", "", "U|1|q|w|g|24:00:00|TIME\n");
+    if (!is_parquet(f))
+        return;
     char *folder = mem_printf("%s/" TABLE "x%%2Fy%%3Dz=w", f->root);
     assert_int_equal(access(folder, F_OK), 0);
     mem_free(folder);
@@ -437,25 +439,25 @@ static void test_names_that_are_odd(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_full_load_creates_the_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_load_replaces, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_load_takes_changes_on_top, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_changes_are_merged_by_key, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_table_may_become_empty, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_load_may_change_the_watermark_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keys_of_several_columns_and_null_keys, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unchanged_values_come_from_the_table, setup, teardown),
+        EACH_FORMAT(test_full_load_creates_the_table),
+        EACH_FORMAT(test_full_load_replaces),
+        EACH_FORMAT(test_full_load_takes_changes_on_top),
+        EACH_FORMAT(test_changes_are_merged_by_key),
+        EACH_FORMAT(test_a_table_may_become_empty),
+        EACH_FORMAT(test_a_load_may_change_the_watermark_alone),
+        EACH_FORMAT(test_keys_of_several_columns_and_null_keys),
+        EACH_FORMAT(test_unchanged_values_come_from_the_table),
         cmocka_unit_test_setup_teardown(test_files_out_of_range_are_not_opened, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_file_in_range_without_the_key_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_keys_of_every_type_are_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_without_key_rows_are_appended_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_columns_come_and_stay, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_new_column_has_its_initial_value, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_columns_are_renamed_by_id_and_widened, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_name_that_goes_to_another_column, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_incompatible_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_that_cannot_be, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_that_are_odd, setup, teardown),
+        EACH_FORMAT(test_a_file_in_range_without_the_key_stays),
+        EACH_FORMAT(test_keys_of_every_type_are_found),
+        EACH_FORMAT(test_without_key_rows_are_appended_in_order),
+        EACH_FORMAT(test_columns_come_and_stay),
+        EACH_FORMAT(test_a_new_column_has_its_initial_value),
+        EACH_FORMAT(test_columns_are_renamed_by_id_and_widened),
+        EACH_FORMAT(test_a_name_that_goes_to_another_column),
+        EACH_FORMAT(test_incompatible_types),
+        EACH_FORMAT(test_names_that_cannot_be),
+        EACH_FORMAT(test_names_that_are_odd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,9 +84,7 @@ static bool iceberg_open(const struct lake *lake, const char *folder, struct lak
 static bool iceberg_scan(struct lake_table *base, struct buf *sql, struct error *err) {
     struct iceberg_table *table = iceberg_table_of(base);
     struct arena arena;
-    if (table->metadata == NULL)
-        return error_set(err, ERROR_INTERNAL, "the table does not exist");
-    if (!iceberg_read_files(table, err) || !iceberg_check_files(table, err))
+    if (table->metadata != NULL && (!iceberg_read_files(table, err) || !iceberg_check_files(table, err)))
         return false;
     arena_init(&arena);
     size_t *files = arena_alloc(&arena, (table->files.data_count + 1) * sizeof *files);

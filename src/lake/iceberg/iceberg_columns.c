@@ -104,6 +104,16 @@ static void set_source_columns(struct iceberg_load *load) {
     buf_deinit(&pairs);
 }
 
+/* A column keeps its field where its values of before can be read with the type that it has now. A full load may bring a
+ * type for which they cannot: then it is another field of the same name. */
+static int32_t field_of(const struct iceberg_load *load, const struct lake_schema_column *column, int32_t *last) {
+    const struct iceberg_table *table = load->table;
+    if (column->before < 0)
+        return ++*last;
+    struct type before = table->base.version.columns[column->before].type, now = column->column.type;
+    return type_equal(before, now) || type_is_widening(before, now) ? table->field_ids[column->before] : ++*last;
+}
+
 static bool set_schema(struct iceberg_load *load, struct error *err) {
     const struct iceberg_table *table = load->table;
     const struct iceberg_schema *before = load->next->schema;
@@ -116,7 +126,7 @@ static bool set_schema(struct iceberg_load *load, struct error *err) {
                                        .type = {.kind = ICEBERG_STRING}};
     for (size_t i = 0; i < count; i++) {
         const struct lake_schema_column *column = &load->schema.columns[i];
-        load->field_ids[i] = column->before >= 0 ? table->field_ids[column->before] : ++last;
+        load->field_ids[i] = field_of(load, column, &last);
         fields[i + 1] = (struct iceberg_field){
             .id = load->field_ids[i], .name = column->column.name, .type = iceberg_type_of(column->column.type)};
     }
