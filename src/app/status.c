@@ -8,6 +8,7 @@
 #include "app/ledger.h"
 #include "app/text_table.h"
 #include "base/clock.h"
+#include "task/load.h"
 
 static const char *const formats[] = {"text", "json", NULL};
 
@@ -84,12 +85,13 @@ static json_t *capture_to_json(const struct checkpoint_table *capture) {
 static json_t *load_to_json(const struct controller_row *row) {
     if (row == NULL)
         return json_null();
-    return json_checked(json_pack("{ss sb ss? ss? ss? ss ss ss? sI ss? ss?}", "path", row->path, "active",
-                                  (int)row->active, "primary_key", row->primary_key, "partition_key",
-                                  row->partition_key, "proposed_key", row->proposed_key, "last_full_load_date",
-                                  row->last_full_load_date, "last_incremental_file", row->last_incremental_file,
-                                  "out_path", row->out_path, "rows_loaded", (json_int_t)row->rows_loaded,
-                                  "last_load_time", row->last_load_time, "last_error", row->last_error));
+    return json_checked(json_pack(
+        "{ss sb ss? ss? ss? sb ss ss ss? sI sI ss? ss?}", "path", row->path, "active", (int)row->active, "primary_key",
+        row->primary_key, "partition_key", row->partition_key, "proposed_key", row->proposed_key, "key_differs",
+        (int)load_key_differs(row), "last_full_load_date", row->last_full_load_date, "last_incremental_file",
+        row->last_incremental_file, "out_path", row->out_path, "rows_loaded", (json_int_t)row->rows_loaded,
+        "incomplete_rows", (json_int_t)load_incomplete_rows(row), "last_load_time", row->last_load_time, "last_error",
+        row->last_error));
 }
 
 static json_t *line_to_json(const struct line *line) {
@@ -151,6 +153,16 @@ static void print_task(const struct ledger *ledger, const struct config *config)
     print_warnings(task->warnings);
 }
 
+/* What is not as it should be in a table that is loaded; "" when all is. */
+static const char *doubt_text(struct arena *arena, const struct controller_row *row) {
+    const char *text = "";
+    if (load_incomplete_rows(row) > 0)
+        text = arena_printf(arena, "; %" PRId64 " rows incomplete", load_incomplete_rows(row));
+    if (load_key_differs(row))
+        text = arena_printf(arena, "%s; by the key %s, the source's is %s", text, row->primary_key, row->proposed_key);
+    return text;
+}
+
 static const char *load_text(struct arena *arena, const struct line *line) {
     const char *waiting = ledger_waiting_for(line->row, line->capture);
     if (waiting != NULL)
@@ -158,7 +170,9 @@ static const char *load_text(struct arena *arena, const struct line *line) {
     assert(line->row != NULL);
     if (line->row->last_error != NULL)
         return arena_printf(arena, "failed: %s", line->row->last_error);
-    return line->row->last_load_time != NULL ? arena_printf(arena, "loaded %s", line->row->last_load_time) : "due";
+    if (line->row->last_load_time == NULL)
+        return "due";
+    return arena_printf(arena, "loaded %s%s", line->row->last_load_time, doubt_text(arena, line->row));
 }
 
 static const char *capture_text(struct arena *arena, const struct checkpoint_table *capture) {

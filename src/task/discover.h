@@ -37,7 +37,7 @@ bool discover_open_raw(const struct config *config, bool may_be_missing, struct 
 
 /* Makes a controller row for each table of the raw zone that has none: inactive, or as `tables:` of the config says; with
  * the source's own primary key as the proposed key when sluice captured the table. Existing rows keep what the user set;
- * while they are inactive, the proposed key follows the source.
+ * the proposed key follows the source while they are inactive, and then with each load.
  *
  * A folder without a checkpoint is a table of AWS DMS when the task's engine is dms. Under another engine it is a table
  * whose first capture commit is still to come: its row appears with that commit, because only then the key is known. A

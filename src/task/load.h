@@ -41,4 +41,11 @@ struct load_summary {
 bool load_run(const struct config *config, const struct load_options *options, struct load_summary *summary,
               struct error *err);
 
+/* What a row says beside its attributes of the controller: */
+struct controller_row;
+/* Rows that changes without all their values set since the last full load, though the lake did not have them. */
+int64_t load_incomplete_rows(const struct controller_row *row);
+/* The table is loaded by another key than the source's own. */
+bool load_key_differs(const struct controller_row *row);
+
 #endif

@@ -25,4 +25,9 @@ bool load_reduce(struct engine_connection *connection, const struct load_schema 
                  struct load_changes *out, struct error *err);
 void load_reduce_drop(struct engine_connection *connection);
 
+/* After load_reduce gave changes with has_unchanged: how many of them have to keep a value of a row that is not there. `rows` is
+ * a SELECT of the table's rows as they are before the changes, NULL for none; key_names are the key's columns in it. */
+bool load_reduce_count_incomplete(struct engine_connection *connection, const struct load_schema *schema,
+                                  const char *rows, const char *const *key_names, uint64_t *out, struct error *err);
+
 #endif

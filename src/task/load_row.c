@@ -1,10 +1,13 @@
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "task/load_table.h"
 
 enum { ROW_ATTEMPTS = 5 };
+
+#define INCOMPLETE_ATTRIBUTE "sluice_incomplete_rows"
 
 static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
 
@@ -18,6 +21,57 @@ static const char *out_path(struct load_run *run) {
     const struct config *config = run->pass->config;
     return arena_printf(&run->arena, "%s/%s", run->pass->lake.store->location,
                         config_table_folder(config, &run->arena, run->job->schema, run->job->table));
+}
+
+/* --- what a row says beside its attributes -------------------------------------------------------------------------------- */
+
+int64_t load_incomplete_rows(const struct controller_row *row) {
+    return json_integer_value(json_object_get(row->item.attributes, INCOMPLETE_ATTRIBUTE));
+}
+
+static void add_incomplete_rows(struct load_run *run) {
+    struct controller_row *row = &run->row;
+    int64_t rows = (run->plan.full_load_due ? 0 : load_incomplete_rows(row)) + (int64_t)run->incomplete_rows;
+    if (row->item.attributes == NULL)
+        row->item.attributes = json_object();
+    if (rows > 0)
+        json_object_set_new(row->item.attributes, INCOMPLETE_ATTRIBUTE, json_integer(rows));
+    else
+        json_object_del(row->item.attributes, INCOMPLETE_ATTRIBUTE);
+}
+
+/* The next name of a comma list without the blanks around it; false at its end. */
+static bool next_name(const char **list, struct slice *name) {
+    if (*list == NULL)
+        return false;
+    const char *comma = strchr(*list, ',');
+    size_t len = comma != NULL ? (size_t)(comma - *list) : strlen(*list);
+    *name = (struct slice){*list, len};
+    while (name->len > 0 && *name->data == ' ')
+        name->data++, name->len--;
+    while (name->len > 0 && name->data[name->len - 1] == ' ')
+        name->len--;
+    *list = comma != NULL ? comma + 1 : NULL;
+    return true;
+}
+
+static bool has_name(const char *list, struct slice wanted) {
+    for (struct slice name; next_name(&list, &name);)
+        if (name.len == wanted.len && strncasecmp(name.data, wanted.data, wanted.len) == 0)
+            return true;
+    return false;
+}
+
+static bool has_names(const char *list, const char *wanted) {
+    for (struct slice name; next_name(&wanted, &name);)
+        if (!has_name(list, name))
+            return false;
+    return true;
+}
+
+bool load_key_differs(const struct controller_row *row) {
+    const char *key = row->primary_key, *source = row->proposed_key;
+    return key != NULL && source != NULL && (!has_names(key, source) || !has_names(source, key));
 }
 
 bool load_row_read(struct load_run *run, struct error *err) {
@@ -104,6 +158,15 @@ static const char *join_key(struct load_run *run, const char *const *names, size
     return joined;
 }
 
+/* The primary key that the source's table has now; NULL: none. */
+static const char *source_key(struct load_run *run) {
+    const struct table *newest = run->input.schemas[run->input.schema_count - 1].table;
+    const char **names = arena_alloc(&run->arena, (newest->key_count + 1) * sizeof *names);
+    for (size_t i = 0; i < newest->key_count; i++)
+        names[i] = newest->columns[newest->key[i]].name;
+    return join_key(run, names, newest->key_count);
+}
+
 static json_t *schema_types(const struct load_schema *schema) {
     json_t *types = json_object();
     for (size_t i = 0; i < schema->column_count; i++) {
@@ -134,6 +197,7 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
             row->primary_key = join_key(run, run->schema.key, run->schema.key_count);
         if (same_text(row->partition_key, planned->partition_key))
             row->partition_key = join_key(run, run->schema.partition, run->schema.partition_count);
+        row->proposed_key = source_key(run);
     } else {
         row->types = types;
     }
@@ -143,6 +207,7 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     row->last_error = NULL;
     row->last_load_time = now_text(&run->arena, clock_now_us());
     row->rows_loaded += run->rows;
+    add_incomplete_rows(run);
     load_plan_record(row, &run->plan);
 }
 

@@ -171,6 +171,37 @@ static bool count_full_load(struct load_run *run, const struct load_scan *scan, 
     return true;
 }
 
+/* Of each column of the key, what the lake calls it now; false: it does not have one of them. */
+static bool find_lake_keys(const struct load_run *run, const char **names) {
+    const struct load_schema *schema = &run->schema;
+    for (size_t i = 0; i < schema->key_count; i++) {
+        int at = load_find_column(schema->columns, schema->column_count, schema->key[i]);
+        const struct column *before = load_find_lake_column(&run->lake->version, &schema->columns[at]);
+        if (before == NULL)
+            return false;
+        names[i] = before->name;
+    }
+    return true;
+}
+
+/* DESIGN §5: a value that was not sent keeps what the lake has. Where the lake does not have the row, it is NULL, and somebody
+ * has to know. */
+static bool count_incomplete(struct load_run *run, const char *replacement, struct error *err) {
+    const struct load_schema *schema = &run->schema;
+    if (replacement != NULL)
+        return load_reduce_count_incomplete(run->connection, schema, replacement, schema->key, &run->incomplete_rows,
+                                            err);
+    const char **names = arena_alloc(&run->arena, (schema->key_count + 1) * sizeof *names);
+    bool has_rows = run->lake->version.number > 0 && run->lake->version.file_count > 0 && find_lake_keys(run, names);
+    struct buf rows;
+    buf_init(&rows, BUF_MAX_DEFAULT);
+    bool ok = (!has_rows || lake_scan(run->lake, &rows, err)) &&
+              load_reduce_count_incomplete(run->connection, schema, has_rows ? rows.data : NULL, names,
+                                           &run->incomplete_rows, err);
+    buf_deinit(&rows);
+    return ok;
+}
+
 /* Reads the files into the engine and commits. */
 static bool stage_and_commit(struct load_run *run, const struct load_scan *scan, struct error *err) {
     struct load_changes changes = {0};
@@ -181,7 +212,12 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     buf_init(&sql, BUF_MAX_DEFAULT);
     if (run->plan.change_count > 0 && !load_reduce(run->connection, &run->schema, scan, &changes, err))
         goto done;
-    if (!make_replacement(run, scan, &sql, err) || !fault_point("load.staged", err))
+    if (!make_replacement(run, scan, &sql, err))
+        goto done;
+    run->incomplete_rows = 0;
+    if (changes.has_unchanged && !count_incomplete(run, sql.len > 0 ? sql.data : NULL, err))
+        goto done;
+    if (!fault_point("load.staged", err))
         goto done;
     struct lake_load load = lake_load_of(run, sql.len > 0 ? sql.data : NULL, &changes);
     if (!lake_load(run->lake, run->connection, &load, &result, err))
@@ -350,10 +386,25 @@ static void fail(struct load_run *run, const struct error *error) {
     load_row_fail(run, why);
 }
 
+/* What the load made known. */
+static void warn_after(const struct load_run *run) {
+    const struct load_job *job = run->job;
+    if (run->incomplete_rows > 0)
+        log_warning(
+            "%s.%s: %llu rows changed that the lake does not have, and the source sent only what changed in them: the "
+            "rest is NULL. Have it send whole rows (binlog_row_image = FULL), and load the table in full again",
+            job->schema, job->table, (unsigned long long)run->incomplete_rows);
+    if (run->captured != NULL && load_key_differs(&run->row))
+        warn_once(run, SAID_KEY,
+                  "PrimaryKey is %s, and the source's own is %s: rows that are equal in it replace each other",
+                  run->row.primary_key, run->row.proposed_key);
+}
+
 static void succeed(struct load_run *run) {
     struct load_job *job = run->job;
     if (!run->committed)
         return;
+    warn_after(run);
     job->outcome = LOAD_LOADED;
     job->rows = run->rows;
     job->files = run->files;

@@ -55,6 +55,7 @@ struct load_run {
     bool committed; /* the lake has the commit of this run */
     json_t *types;  /* column types that were widened; NULL: those of the row */
     int64_t rows, files;
+    uint64_t incomplete_rows; /* changes without all their values, of rows that were not there: NULL in the lake */
 
     /* of the current attempt */
     struct arena arena;

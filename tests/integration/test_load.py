@@ -335,6 +335,30 @@ def test_without_a_key_inserts_are_appended_and_equal_rows_stay():
         raw.check(["id", "n"])
 
 
+def incomplete(sluice):
+    return sluice.status()["tables"][0]["load"]["incomplete_rows"]
+
+
+def test_what_was_not_sent_of_a_row_that_is_not_there_is_counted():
+    """A value that was not sent keeps what the lake has; where it has no row there is nothing to keep, and that is said."""
+    with Sluice(**config(("t", ["id"], {"id": "int", "a": "varchar", "b": "varchar"})), raw={"csv_no_sup_value": "~"}) as sluice:
+        raw = Raw(sluice, "t", ["id"])
+        raw.full_load(["id", "a", "b"], [[1, "a1", "b1"], [2, "a2", "b2"], [NULL, "a0", "b0"]])
+        raw.put(raw.next_name(), "Op,id,a,b\nU,1,~,B1\nU,NULL,A0,~\nU,7,~,b7\nI,8,a8,b8\nU,8,~,B8\n")
+        assert "shop.t: 1 rows changed that the lake does not have" in sluice.run("load").stderr
+        assert incomplete(sluice) == 1
+        raw.put(raw.next_name(), "Op,id,a,b\nU,2,~,B2\nU,9,~,b9\nU,10,~,b10\nD,11,NULL,NULL\nU,8,A8,~\n")
+        assert "shop.t: 2 rows changed" in sluice.run("load").stderr
+        assert incomplete(sluice) == 3 and "; 3 rows incomplete" in sluice.run("status").stdout
+        raw.put(raw.next_name(), "Op,id,a,b\nU,NULL,~,B0\nU,1,A1,~\n")
+        assert "changed that the lake" not in sluice.run("load").stderr
+        rows = {r["id"]: (r["a"], r["b"]) for r in sluice.query("select * from shop.t")}
+        assert rows == {1: ("A1", "B1"), 2: ("a2", "B2"), None: ("A0", "B0"), 7: (None, "b7"), 8: ("A8", "B8"), 9: (None, "b9"), 10: (None, "b10")}
+        raw.put("LOAD00000002.csv", "id,a,b\n7,a7,b7\n")
+        sluice.run("load")
+        assert incomplete(sluice) == 0
+
+
 def test_null_is_a_value_of_a_key():
     with Sluice(**config(("t", ["a", "b"], {}))) as sluice:
         raw = Raw(sluice, "t", ["a", "b"])

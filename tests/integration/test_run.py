@@ -111,6 +111,25 @@ def test_activating_confirms_the_proposed_key(server, table):
         assert keys == {"keyed": "b,a", "bare": "null", "t": "null"} or keys == {"keyed": "b,a", "bare": None, "t": None}
 
 
+def test_a_key_that_is_not_the_sources_is_said_once(server, table):
+    server.sql("alter table shop.t add code int not null default 0; update shop.t set code = id * 10")
+    table = {**table, "primary_key": ["code"]}
+    with driver(server, table) as sluice:
+        process = sluice.start("run")
+        wait_for_rows(sluice, process, 2)
+        server.sql("insert into shop.t values (3, 'three', 30)")
+        wait_for_rows(sluice, process, 3)
+        assert sluice.stop(process) == 0
+        assert sluice.log_of(["run"]).read_text().count("shop.t: PrimaryKey is code, and the source's own is id") == 1
+        assert sluice.status()["tables"][0]["load"]["key_differs"] is True
+        assert "by the key code, the source's is id" in sluice.run("status").stdout
+        server.sql("alter table shop.t drop primary key, add primary key (code); insert into shop.t values (4, 'four', 40)")
+        sluice.run("capture", "--until-current")
+        sluice.run("load")
+        load = sluice.status()["tables"][0]["load"]
+        assert (load["key_differs"], load["proposed_key"]) == (False, "code")
+
+
 def test_a_table_that_is_empty_is_a_table(server, table):
     """DMS writes no file for it, and it has a row, and a lake table, all the same."""
     server.sql("create table shop.empty (id int primary key, price decimal(6,2), name varchar(20))")
