@@ -163,7 +163,7 @@ struct parse {
     struct lexer lexer;
     struct slice default_schema;
     struct mysql_statement *out;
-    size_t table_capacity, rename_capacity, added_capacity;
+    size_t table_capacity, rename_capacity, added_capacity, changed_capacity;
 };
 
 static void *grow_in_arena(struct arena *arena, void *array, size_t count, size_t *capacity, size_t element_bytes) {
@@ -272,14 +272,6 @@ static void parse_alter_rename(struct parse *parse) {
     }
 }
 
-static void parse_alter_change(struct parse *parse) {
-    struct lexer *lexer = &parse->lexer;
-    take_word(lexer, "COLUMN");
-    take_if_exists(lexer);
-    const char *from = take_name(lexer);
-    add_rename(parse, from, take_name(lexer));
-}
-
 /* What a quoted string means; NULL when it holds a zero byte or a character that only the server reads so. */
 static const char *decode_string(const struct lexer *lexer, struct slice quoted) {
     static const char escapes[] = "nrtbZ", bytes[] = "\n\r\t\b\032";
@@ -380,6 +372,186 @@ static void parse_alter_add(struct parse *parse) {
     while (take_symbol(lexer, ','));
 }
 
+/* ---- declarations of columns */
+
+static const char *take_lower(struct lexer *lexer) {
+    if (lexer->token.kind != TOKEN_WORD && lexer->token.kind != TOKEN_NAME && lexer->token.kind != TOKEN_STRING)
+        return NULL;
+    struct slice text = lexer->token.text;
+    bool quoted = lexer->token.kind == TOKEN_STRING && text.len >= 2;
+    char *lower = arena_strndup(lexer->arena, text.data + quoted, text.len - 2 * quoted);
+    for (char *p = lower; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    next(lexer);
+    return lower;
+}
+
+/* CHARACTER SET x, CHARSET x, or COLLATE x_y, which is the same for its values; NULL when none of them stands here. */
+static const char *take_charset(struct lexer *lexer) {
+    if (at_word(lexer, "CHARACTER") || at_word(lexer, "CHAR")) {
+        next(lexer);
+        return take_word(lexer, "SET") ? take_lower(lexer) : NULL;
+    }
+    if (take_word(lexer, "CHARSET"))
+        return take_lower(lexer);
+    const char *collation = take_word(lexer, "COLLATE") ? take_lower(lexer) : NULL;
+    return collation != NULL ? arena_strndup(lexer->arena, collation, strcspn(collation, "_")) : NULL;
+}
+
+/* The type's first words as information_schema has them; NULL for one that it has not, or that depends on the sql_mode. */
+static const char *take_base_type(struct lexer *lexer) {
+    static const char *const aliases[][2] = {
+        {"integer", "int"},   {"int1", "tinyint"},       {"int2", "smallint"},  {"int3", "mediumint"},
+        {"int4", "int"},      {"int8", "bigint"},        {"dec", "decimal"},    {"middleint", "mediumint"},
+        {"fixed", "decimal"}, {"numeric", "decimal"},    {"character", "char"}, {"bool", "tinyint(1)"},
+        {"float4", "float"},  {"boolean", "tinyint(1)"}, {"float8", "double"},
+    };
+    static const char *const unclear[] = {"real", "long", "national", "nchar", "nvarchar", "serial"};
+    const char *word = lexer->token.kind == TOKEN_WORD ? take_lower(lexer) : NULL;
+    for (size_t i = 0; word != NULL && i < sizeof unclear / sizeof unclear[0]; i++)
+        if (strcmp(word, unclear[i]) == 0)
+            return NULL;
+    for (size_t i = 0; word != NULL && i < sizeof aliases / sizeof aliases[0]; i++)
+        if (strcmp(word, aliases[i][0]) == 0)
+            word = aliases[i][1];
+    if (word != NULL && strcmp(word, "char") == 0 && take_word(lexer, "VARYING"))
+        word = "varchar";
+    if (word != NULL && strcmp(word, "double") == 0)
+        take_word(lexer, "PRECISION");
+    return word;
+}
+
+static void append_label(struct buf *out, const char *label) {
+    buf_append_char(out, '\'');
+    for (; *label != '\0'; label++) {
+        if (*label == '\'')
+            buf_append_char(out, '\'');
+        buf_append_char(out, *label);
+    }
+    buf_append_char(out, '\'');
+}
+
+/* "(10,2)", "('a','b''c')"; "" where there is none, NULL when it is not understood. */
+static const char *take_size(struct lexer *lexer) {
+    if (!take_symbol(lexer, '('))
+        return "";
+    struct buf out;
+    buf_init(&out, BUF_MAX_DEFAULT);
+    buf_append_char(&out, '(');
+    bool clear = true;
+    for (; lexer->token.kind != TOKEN_END && !at_symbol(lexer, ')'); next(lexer)) {
+        struct slice text = lexer->token.text;
+        bool number = lexer->token.kind == TOKEN_WORD && isdigit((unsigned char)*text.data);
+        const char *label = lexer->token.kind == TOKEN_STRING ? decode_string(lexer, text) : NULL;
+        if (label != NULL)
+            append_label(&out, label);
+        else if (number || at_symbol(lexer, ','))
+            buf_append(&out, text.data, text.len);
+        else
+            clear = false;
+    }
+    buf_append_char(&out, ')');
+    const char *size = clear && take_symbol(lexer, ')') ? arena_strndup(lexer->arena, out.data, out.len) : NULL;
+    buf_deinit(&out);
+    if (size == NULL)
+        take_symbol(lexer, ')');
+    return size;
+}
+
+/* The sizes that are meant where none stands. */
+static const char *complete_type(struct lexer *lexer, const char *base, const char *size) {
+    bool one = strcmp(base, "char") == 0 || strcmp(base, "binary") == 0 || strcmp(base, "bit") == 0;
+    bool free = strcmp(base, "text") == 0 || strcmp(base, "blob") == 0 || strcmp(base, "float") == 0;
+    if (*size == '\0')
+        return one ? arena_printf(lexer->arena, "%s(1)", base) : strcmp(base, "decimal") == 0 ? "decimal(10,0)" : base;
+    if (free) /* the size chooses another type */
+        return NULL;
+    if (strcmp(base, "decimal") == 0 && strchr(size, ',') == NULL)
+        return arena_printf(lexer->arena, "decimal%.*s,0)", (int)strlen(size) - 1, size);
+    return arena_printf(lexer->arena, "%s%s", base, size);
+}
+
+static const char *take_type(struct lexer *lexer) {
+    const char *base = take_base_type(lexer), *size = base != NULL ? take_size(lexer) : NULL;
+    const char *type = size != NULL ? complete_type(lexer, base, size) : NULL;
+    for (bool is_unsigned = false; type != NULL;) {
+        bool zerofill = take_word(lexer, "ZEROFILL");
+        if (zerofill || take_word(lexer, "UNSIGNED")) {
+            type =
+                arena_printf(lexer->arena, "%s%s%s", type, is_unsigned ? "" : " unsigned", zerofill ? " zerofill" : "");
+            is_unsigned = true;
+        } else if (!take_word(lexer, "SIGNED")) {
+            break;
+        }
+    }
+    return type;
+}
+
+/* What stands behind the type, as far as the values that exist depend on it. */
+static void parse_attribute(struct lexer *lexer, struct mysql_changed_column *column) {
+    static const char *const unclear[] = {"ASCII", "UNICODE", "BYTE"};
+    const char *charset = take_charset(lexer);
+    if (charset != NULL) {
+        column->charset = charset;
+    } else if (take_word(lexer, "NOT")) {
+        if (take_word(lexer, "NULL"))
+            column->nullable = false;
+    } else if (take_word(lexer, "DEFAULT") || take_word(lexer, "COMMENT")) {
+        next(lexer);
+    } else if (take_word(lexer, "NULL")) {
+        column->says_null = true;
+    } else if (lexer->token.kind != TOKEN_END && !at_symbol(lexer, ',')) {
+        column->computed = column->computed || at_word(lexer, "AS") || at_word(lexer, "GENERATED");
+        for (size_t i = 0; i < sizeof unclear / sizeof unclear[0]; i++)
+            if (at_word(lexer, unclear[i]))
+                column->type = NULL;
+        next(lexer);
+    }
+}
+
+/* type …, up to the comma behind it. */
+static void parse_changed_column(struct parse *parse, const char *name) {
+    struct lexer *lexer = &parse->lexer;
+    struct mysql_statement *out = parse->out;
+    struct mysql_changed_column column = {.name = name, .nullable = true, .type = take_type(lexer)};
+    for (size_t depth = 0; lexer->token.kind != TOKEN_END && (depth > 0 || !at_symbol(lexer, ','));) {
+        depth += at_symbol(lexer, '(');
+        depth -= depth > 0 && at_symbol(lexer, ')');
+        if (depth > 0)
+            next(lexer);
+        else
+            parse_attribute(lexer, &column);
+    }
+    if (column.charset != NULL && strcmp(column.charset, "binary") == 0) /* makes bytes of a text */
+        column.type = NULL;
+    out->changed =
+        grow_in_arena(lexer->arena, out->changed, out->changed_count, &parse->changed_capacity, sizeof *out->changed);
+    out->changed[out->changed_count++] = column;
+}
+
+static void parse_alter_change(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    take_word(lexer, "COLUMN");
+    take_if_exists(lexer);
+    const char *from = take_name(lexer), *to = take_name(lexer);
+    add_rename(parse, from, to);
+    parse_changed_column(parse, to);
+}
+
+static void parse_alter_modify(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    take_word(lexer, "COLUMN");
+    take_if_exists(lexer);
+    parse_changed_column(parse, take_name(lexer));
+}
+
+/* CONVERT TO CHARACTER SET x [COLLATE y], where x may be DEFAULT. */
+static void parse_alter_convert(struct parse *parse) {
+    struct lexer *lexer = &parse->lexer;
+    const char *charset = take_charset(lexer);
+    parse->out->converts_to = charset != NULL && strcmp(charset, "default") != 0 ? charset : "";
+}
+
 /* One of the comma-separated parts of ALTER TABLE. */
 static void parse_alter_part(struct parse *parse) {
     static const struct {
@@ -395,16 +567,15 @@ static void parse_alter_part(struct parse *parse) {
         parse_alter_rename(parse);
     } else if (take_word(lexer, "CHANGE")) {
         parse_alter_change(parse);
-        parse->out->converts = true;
     } else if (take_word(lexer, "MODIFY")) {
-        parse->out->converts = true;
+        parse_alter_modify(parse);
     } else if (take_word(lexer, "ADD")) {
         parse_alter_add(parse);
     } else if (lexer->token.kind == TOKEN_WORD) {
         struct token verb = lexer->token;
         next(lexer);
-        if (slice_equal_text_nocase(verb.text, "CONVERT") && at_word(lexer, "TO"))
-            parse->out->converts = true;
+        if (slice_equal_text_nocase(verb.text, "CONVERT") && take_word(lexer, "TO"))
+            parse_alter_convert(parse);
         for (size_t i = 0; i < sizeof movers / sizeof movers[0]; i++)
             if (slice_equal_text_nocase(verb.text, movers[i].verb) && at_word(lexer, movers[i].object))
                 parse->out->moves_rows = movers[i].text;
@@ -415,8 +586,6 @@ static void skip_to_next_part(struct parse *parse) {
     struct lexer *lexer = &parse->lexer;
     size_t depth = 0;
     while (lexer->token.kind != TOKEN_END && !(depth == 0 && at_symbol(lexer, ','))) {
-        if (at_word(lexer, "AS") || at_word(lexer, "GENERATED"))
-            parse->out->computes = true;
         if (at_symbol(lexer, '('))
             depth++;
         else if (at_symbol(lexer, ')') && depth > 0)

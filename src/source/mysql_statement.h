@@ -1,7 +1,8 @@
 /* What a statement in the binlog does, as far as a reader of row events has to know: where transactions begin and end, and
  * which tables a definition statement creates, changes, renames, empties or drops. A small tokenizer, not a parser of SQL:
  * it knows quotes, comments and brackets, and reads the beginnings of statements. The columns themselves come from the
- * table map and information_schema; only renames, and what an added column was filled with, are told by nothing but the text. */
+ * table map and information_schema; only renames, what an added column was filled with, and which type a changed column got
+ * before a later statement gave it another one, are told by nothing but the text. */
 #ifndef SLUICE_SOURCE_MYSQL_STATEMENT_H
 #define SLUICE_SOURCE_MYSQL_STATEMENT_H
 
@@ -27,7 +28,7 @@ enum mysql_statement_kind {
     MYSQL_STATEMENT_XA_ROLLBACK,
     MYSQL_STATEMENT_CREATE_TABLE,  /* tables[0]; replaces */
     MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; added;
-                                  * converts; moves_rows */
+                                  * changed; converts_to; moves_rows */
     MYSQL_STATEMENT_RENAME_TABLE,  /* tables with new names, in order */
     MYSQL_STATEMENT_DROP_TABLE,    /* tables */
     MYSQL_STATEMENT_DROP_DATABASE, /* name */
@@ -53,6 +54,17 @@ struct mysql_added_column {
     const char *literal; /* LITERAL: without quotes; else NULL */
 };
 
+/* MODIFY, CHANGE: the values that exist may become others without row events. */
+struct mysql_changed_column {
+    const char *name; /* the new one; NULL when it could not be read */
+    const char
+        *type; /* in the words of information_schema, "int(11) unsigned", without sizes that mean nothing; NULL for a
+                         type that is not understood */
+    const char *charset;      /* lower case; NULL = the table's own */
+    bool nullable, says_null; /* says_null: NULL stands there */
+    bool computed;
+};
+
 struct mysql_statement {
     enum mysql_statement_kind kind;
     const char *name; /* see the kinds; else NULL */
@@ -62,11 +74,12 @@ struct mysql_statement {
     size_t rename_count;
     struct mysql_added_column *added;
     size_t added_count;
-    bool replaces;          /* CREATE OR REPLACE TABLE */
-    bool converts;          /* MODIFY, CHANGE, CONVERT TO: the values that exist may become others without row events */
-    bool computes;          /* one of these makes a computed column */
-    bool strict;            /* sql_mode: values that do not fit fail the statement */
-    const char *moves_rows; /* "DROP PARTITION", …: rows come or go without row events; else NULL */
+    struct mysql_changed_column *changed;
+    size_t changed_count;
+    const char *converts_to; /* CONVERT TO CHARACTER SET: which one; "" = the default of the database */
+    bool replaces;           /* CREATE OR REPLACE TABLE */
+    bool strict;             /* sql_mode: values that do not fit fail the statement */
+    const char *moves_rows;  /* "DROP PARTITION", …: rows come or go without row events; else NULL */
 };
 
 enum {

@@ -179,9 +179,20 @@ size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_t
 const char *stream_set_initial_values(struct mysql_stream *stream, const struct mysql_schema *schema,
                                       const struct stream_table *table, struct table *next,
                                       const struct column_rename *renames, size_t rename_count);
+/* The column of the known definition that has this name behind the statements so far, or NULL. */
+const struct column *stream_known_column(const struct mysql_stream *stream, const struct stream_table *table,
+                                         const char *name);
+/* What an added column was filled with is not known any more. */
+void stream_doubt_default(struct mysql_stream *stream, const struct stream_table *table, const char *name);
 /* A column was dropped and another one of its name added: the definition may look the same. */
 bool stream_adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,
                               const struct table *current);
+
+/* ---- mysql_stream_convert.c */
+
+/* Values that exist may have become others by the statement: the table is announced, to be loaded again. */
+bool stream_convert_rows(struct mysql_stream *stream, struct stream_table *table,
+                         const struct mysql_statement *statement, struct error *err);
 
 /* ---- mysql_stream_table.c */
 

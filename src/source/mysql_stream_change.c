@@ -95,11 +95,16 @@ bool stream_has_changes(const struct mysql_stream *stream, const struct stream_t
 
 /* ---- using it */
 
-static const char *exact_name(const struct table *table, const char *name) {
+static const struct column *find_column(const struct table *table, const char *name) {
     for (size_t i = 0; table != NULL && i < table->column_count; i++)
         if (strcasecmp(table->columns[i].name, name) == 0)
-            return table->columns[i].name;
+            return &table->columns[i];
     return NULL;
+}
+
+static const char *exact_name(const struct table *table, const char *name) {
+    const struct column *column = find_column(table, name);
+    return column != NULL ? column->name : NULL;
 }
 
 size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
@@ -188,6 +193,33 @@ const char *stream_set_initial_values(struct mysql_stream *stream, const struct 
             unknown = name;
     }
     return unknown;
+}
+
+const struct column *stream_known_column(const struct mysql_stream *stream, const struct stream_table *table,
+                                         const char *name) {
+    const struct table *current = table->source->current;
+    const json_t *pending = pending_of(stream, table);
+    bool renamed_away = false;
+    if (find_added_default(stream, table, name) != NULL)
+        return NULL;
+    for (size_t i = 0; i < json_array_size(pending); i++) {
+        const json_t *pair = json_array_get(pending, i);
+        if (json_array_size(pair) != 2)
+            continue;
+        if (strcasecmp(pair_text(pair, 1), name) == 0)
+            return find_column(current, pair_text(pair, 0));
+        renamed_away = renamed_away || strcasecmp(pair_text(pair, 0), name) == 0;
+    }
+    return renamed_away ? NULL : find_column(current, name);
+}
+
+void stream_doubt_default(struct mysql_stream *stream, const struct stream_table *table, const char *name) {
+    json_t *pending = pending_of(stream, table), *entry;
+    size_t i;
+    json_array_foreach(pending, i, entry) {
+        if (json_array_size(entry) == 3 && strcasecmp(pair_text(entry, 1), name) == 0)
+            json_array_set_new(entry, 2, json_false());
+    }
 }
 
 bool stream_adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,

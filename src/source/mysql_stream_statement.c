@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "source/mysql_convert.h"
 #include "source/mysql_stream.h"
 
 /* ---- transactions */
@@ -158,44 +157,6 @@ static bool move_rows(struct mysql_stream *stream, struct stream_table *table, c
     return true;
 }
 
-/* The column of the known definition that `name` of the next one was, or NULL. */
-static const struct column *find_predecessor(const struct table *current, const struct column_rename *renames,
-                                             size_t rename_count, const char *name) {
-    for (size_t i = 0; i < rename_count; i++)
-        if (strcmp(renames[i].to, name) == 0)
-            name = renames[i].from;
-    int at = table_find_column(current, name);
-    return at >= 0 ? &current->columns[at] : NULL;
-}
-
-/* Existing values became others, as far as the definition that the server shows now can tell: the table is loaded again. */
-static bool convert_rows(struct mysql_stream *stream, struct stream_table *table,
-                         const struct mysql_statement *statement, struct error *err) {
-    struct mysql_conn *ask = stream_ask(stream, err);
-    struct mysql_schema *schema = NULL;
-    struct table *next;
-    struct column_rename *renames;
-    struct error unreadable;
-    if (ask == NULL ||
-        !mysql_schema_read(ask, &stream->collations, &stream->arena, table->schema, table->name, &schema, err))
-        return false;
-    if (schema == NULL || !mysql_schema_to_table(schema, &stream->arena, &next, &unreadable))
-        return true; /* gone again; or its first row will say what is wrong */
-    size_t rename_count = stream_collect_renames(stream, table, next, &renames);
-    for (size_t i = 0; i < next->column_count; i++) {
-        const struct column *to = &next->columns[i];
-        const struct column *from = find_predecessor(table->source->current, renames, rename_count, to->name);
-        const struct mysql_schema_column *shown = mysql_schema_find(schema, to->name);
-        bool computed = statement->computes && shown != NULL && shown->generated;
-        if (from == NULL || (!computed && mysql_convert_keeps_values(from, to, statement->strict)))
-            continue;
-        const char *what = arena_printf(&stream->arena, "ALTER TABLE %s.%s may have changed the values of column %s",
-                                        table->schema, table->name, to->name);
-        return stream_announce(stream, table, what, err);
-    }
-    return true;
-}
-
 static bool alter_table(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
     const struct mysql_statement_table *altered = &statement->tables[0];
     struct stream_table *table;
@@ -206,7 +167,7 @@ static bool alter_table(struct mysql_stream *stream, const struct mysql_statemen
     if (table != NULL) {
         stream_note_change(stream, table, statement);
         if (statement->moves_rows != NULL ? !move_rows(stream, table, statement->moves_rows, err)
-                                          : statement->converts && !convert_rows(stream, table, statement, err))
+                                          : !stream_convert_rows(stream, table, statement, err))
             return false;
     }
     return rename_tables(stream, statement, err);

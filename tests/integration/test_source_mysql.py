@@ -566,6 +566,22 @@ def test_rows_that_exist_get_the_default_of_an_added_column(server, shop, text, 
         assert event["new"]["columns"][1]["initial"] == initial == plain(old)["n"]
 
 
+def test_declarations_that_keep_values_need_no_load(server, shop):
+    """Each is judged by its own words, also in other spellings than information_schema's."""
+    server.sql("create table shop.t (id int primary key, a int, b varchar(10), p decimal(8,2), u smallint unsigned, e enum('it''s','b'), c char(3) character set latin1, "
+               "d datetime(3), y year, f float, x varbinary(5), j json, l text, s timestamp(3) null)")
+    start, known = shop.position(), json.dumps(shop.tables()["shop.t"])
+    server.sql("""set sql_mode = '';
+        alter table shop.t modify a integer, modify column b character varying(20), modify p NUMERIC(10, 2), modify u int8 unsigned comment 'not, this', modify e enum('it\\'s', "b", 'c') null;
+        alter table shop.t modify c character(3) charset latin1 default null, change d d datetime(6), modify y year, modify f double precision, modify x varbinary(6), modify j json,
+            modify s timestamp(6) null default null, modify b varchar(30) collate utf8mb4_bin after id;
+        set sql_mode = 'STRICT_ALL_TABLES'; alter table shop.t modify a tinyint, modify b text not null, modify l longtext, modify u varchar(5), modify p dec(12,2);
+        insert into shop.t (id, b) values (1, 'x')""")
+    events = shop.stream(start, "--table", known)
+    assert [e["reload"] for e in events if e["event"] == "table"] == [None]
+    assert kinds(events) == ["begin", "table", "row", "commit"]
+
+
 def test_drop_and_truncate(server, shop):
     server.sql("create table shop.a (id int primary key); create table shop.b (id int primary key); create table shop.c (id int primary key)")
     known = [arg for t in shop.tables().values() for arg in ("--table", json.dumps(t))]

@@ -29,6 +29,14 @@ static void describe(const struct mysql_statement *s, struct buf *out) {
         if (s->added[i].literal != NULL)
             buf_printf(out, " %s", s->added[i].literal);
     }
+    for (size_t i = 0; i < s->changed_count; i++) {
+        const struct mysql_changed_column *c = &s->changed[i];
+        buf_printf(out, " ~%s %s%s%s%s%s", c->name != NULL ? c->name : "?", c->type != NULL ? c->type : "?",
+                   c->charset != NULL ? " " : "", c->charset != NULL ? c->charset : "", c->nullable ? "" : " not null",
+                   c->computed ? " computed" : "");
+    }
+    if (s->converts_to != NULL)
+        buf_printf(out, " to %s", s->converts_to);
     if (s->replaces)
         buf_append_text(out, " replaces");
     if (s->moves_rows != NULL)
@@ -77,6 +85,45 @@ static void test_added_columns(void **state) {
         {"ALTER TABLE t ADD INDEX (a), ADD PRIMARY KEY (b), ADD CONSTRAINT c CHECK (d > 0)", "alter db.t"},
         {"ALTER TABLE t ADD a INT DEFAULT", "alter db.t +a computed"},
         {"ALTER TABLE t ADD (a INT DEFAULT 1", "alter db.t +a literal 1"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_statement(cases[i].text, 0, cases[i].want);
+}
+
+static void test_changed_columns(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"ALTER TABLE t MODIFY a INT", "alter db.t ~a int"},
+        {"ALTER TABLE t MODIFY COLUMN IF EXISTS `a b` Int8(5) ZEROFILL NOT NULL AFTER c, DROP d",
+         "alter db.t ~a b bigint(5) unsigned zerofill not null"},
+        {"ALTER TABLE t MODIFY a DEC UNSIGNED, MODIFY b NUMERIC( 5 ), MODIFY c fixed(5 , 2) signed",
+         "alter db.t ~a decimal(10,0) unsigned ~b decimal(5,0) ~c decimal(5,2)"},
+        {"ALTER TABLE t CHANGE a b CHARACTER VARYING(9) CHARACTER SET 'Latin1' NULL",
+         "alter db.t [a>b] ~b varchar(9) latin1"},
+        {"ALTER TABLE t MODIFY a char CHARSET ascii DEFAULT NULL, MODIFY b text NOT NULL COLLATE utf8mb4_bin",
+         "alter db.t ~a char(1) ascii ~b text utf8mb4 not null"},
+        {"ALTER TABLE t MODIFY a ENUM('x', \"it's\", 'it\\'s', 'a''b') DEFAULT 'NOT NULL'",
+         "alter db.t ~a enum('x','it''s','it''s','a''b')"},
+        {"ALTER TABLE t MODIFY a DOUBLE PRECISION, MODIFY b BOOL, MODIFY c DATETIME(6) ON UPDATE NOW(6)",
+         "alter db.t ~a double ~b tinyint(1) ~c datetime(6)"},
+        {"ALTER TABLE t MODIFY a INT GENERATED ALWAYS AS (b * (2 + c)) STORED NOT NULL, MODIFY b INT AS (c)",
+         "alter db.t ~a int not null computed ~b int computed"},
+        {"ALTER TABLE t MODIFY a INT COMMENT 'NOT NULL' CHECK (a IS NOT NULL), ADD b INT", "alter db.t +b bare ~a int"},
+        /* not clear */
+        {"ALTER TABLE t MODIFY a REAL, MODIFY b TEXT(5), MODIFY c FLOAT(30), MODIFY d NATIONAL CHAR(5), MODIFY e "
+         "SERIAL",
+         "alter db.t ~a ? ~b ? ~c ? ~d ? ~e ?"},
+        {"ALTER TABLE t MODIFY a CHAR(5) ASCII, MODIFY b VARCHAR(5) CHARACTER SET binary, MODIFY c VARCHAR(5) BYTE",
+         "alter db.t ~a ? ~b ? binary ~c ?"},
+        {"ALTER TABLE t MODIFY a ENUM(x'61'), MODIFY b ENUM('a', MODIFY", "alter db.t ~a ? ~b ?"},
+        {"ALTER TABLE t MODIFY", "alter db.t ~? ?"},
+        {"ALTER TABLE t CHANGE a", "alter db.t ~? ?"},
+        {"ALTER TABLE t MODIFY a", "alter db.t ~a ?"},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, MODIFY a INT",
+         "alter db.t ~a int to utf8mb4"},
+        {"ALTER TABLE t CONVERT TO CHARSET DEFAULT", "alter db.t to "},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         assert_statement(cases[i].text, 0, cases[i].want);
@@ -131,8 +178,8 @@ static void test_statements(void **state) {
         {"ALTER ONLINE IGNORE TABLE IF EXISTS t WAIT 5 ADD c int", "alter db.t +c bare (IGNORE)"},
         {"alter table t rename column `a` to `b`, rename column c to d", "alter db.t [a>b] [c>d]"},
         {"ALTER TABLE t CHANGE a b int COMMENT 'x, CHANGE y z', CHANGE COLUMN c d enum('(', ',') DEFAULT ')'",
-         "alter db.t [a>b] [c>d]"},
-        {"ALTER TABLE t CHANGE COLUMN IF EXISTS a A int, CHANGE b b bigint", "alter db.t [a>A]"},
+         "alter db.t [a>b] [c>d] ~b int ~d enum('(',',')"},
+        {"ALTER TABLE t CHANGE COLUMN IF EXISTS a A int, CHANGE b b bigint", "alter db.t [a>A] ~A int ~b bigint"},
         {"ALTER TABLE t ADD COLUMN (x int, y varchar(9) DEFAULT ', RENAME COLUMN p TO q'), DROP a",
          "alter db.t +x bare +y literal , RENAME COLUMN p TO q"},
         {"ALTER TABLE t RENAME INDEX a TO b, RENAME KEY c TO d", "alter db.t"},
@@ -181,6 +228,6 @@ static void test_sql_modes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_statements), cmocka_unit_test(test_added_columns),
-                                       cmocka_unit_test(test_sql_modes)};
+                                       cmocka_unit_test(test_changed_columns), cmocka_unit_test(test_sql_modes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
