@@ -41,7 +41,7 @@ const struct command command_capture = {
             "until it is "
             "stopped (SIGINT, SIGTERM). After a crash or a stop it goes on where its last commit was. A source that "
             "goes away is "
-            "waited for. One process captures a task: the one that was started last.",
+            "waited for. One process captures a task: a second one is refused as long as the first lives.",
     .flags = capture_flags,
     .needs_config = true,
     .run = run_capture,

@@ -79,8 +79,10 @@ void log_progress(const char *format, ...) {
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 && strlen(line) >= size.ws_col)
         line[size.ws_col - 1] = '\0';
     pthread_mutex_lock(&logger.mutex);
-    fprintf(stderr, "\r\033[K%s", line);
-    fflush(stderr);
+    if (logger.progress_shown || line[0] != '\0') {
+        fprintf(stderr, "\r\033[K%s", line);
+        fflush(stderr);
+    }
     logger.progress_shown = line[0] != '\0';
     pthread_mutex_unlock(&logger.mutex);
 }

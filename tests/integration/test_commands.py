@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import os
+import pty
+import re
 import subprocess
 
 import pytest
 
+from tests.harness.servers import ROOT
 from tests.harness.sluice import Sluice, binary, wait_until
 
 USAGE, DATA, OUTSIDE = 2, 3, 4
@@ -287,6 +290,59 @@ def test_a_full_disk_behind_stdout_is_an_error(loaded):
     with open("/dev/full", "w") as full:
         done = subprocess.run(loaded.command("query", "select range from range(100000)"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == OUTSIDE and "stdout" in done.stderr
+
+
+# --- progress on a terminal ---
+
+
+def on_terminal(command):
+    """What the command writes to stderr when that is a terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    written = b""
+    try:
+        while block := os.read(ours, 65536):
+            written += block
+    except OSError:  # the last one closed it
+        pass
+    os.close(ours)
+    return process.wait(60), written.decode()
+
+
+def test_progress_is_for_a_terminal_and_goes_away(loaded):
+    code, written = on_terminal(loaded.command("load"))
+    assert (code, written) == (0, "")  # nothing to do takes no time
+    write_table(loaded, "shop", "product", "Op,id,name,price\nU,1,one,1.00\n", "20261101-101500000.csv")
+    code, written = on_terminal(loaded.command("load"))
+    assert code == 0 and re.search(r"\r\x1b\[Kloading: \d of 1 tables done, \d+ rows read", written), repr(written)
+    shown = [line.split("\r\x1b[K")[-1] for line in written.split("\r\n")]  # what stays on each line
+    assert re.fullmatch(r"\S+ INFO loaded shop.product: .*", shown[0]) and shown[1:] == [""], repr(written)
+    write_table(loaded, "shop", "product", "Op,id,name,price\nU,1,one,1.00\n", "20261101-101500001.csv")
+    assert "\x1b" not in on_terminal(loaded.command("load", "--log-format", "json"))[1]
+
+
+# --- install ---
+
+
+def test_what_is_installed_works(tmp_path):
+    build = binary().parent
+    if not (build / "meson-info").is_dir():
+        pytest.skip(f"{build} is no build folder")
+    subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--quiet", "--destdir", str(tmp_path)], check=True, capture_output=True, timeout=60)
+    (unit,) = tmp_path.rglob("lib/systemd/system/sluice.service")
+    program = re.search(r"^ExecStart=(\S+)", unit.read_text(), re.M)[1]  # with the prefix, without DESTDIR
+    installed = tmp_path / program.lstrip("/")
+    assert subprocess.run([str(installed), "--version"], capture_output=True, text=True, timeout=60).stdout == plain("--version").stdout
+    (manual,) = tmp_path.rglob("share/man/man1/sluice.1*")
+    assert "sluice" in manual.read_text()
+    assert manual.relative_to(tmp_path).parts[:-4] == installed.relative_to(tmp_path).parts[:-2]
+
+
+def test_make_install_hands_prefix_and_destdir_on(tmp_path):
+    shown = subprocess.run(["make", "-n", "install", f"DESTDIR={tmp_path}", "PREFIX=/opt/sluice"], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60)
+    assert re.search(r"meson configure build -Dprefix=/opt/sluice\n", shown.stdout)
+    assert re.search(rf"meson install -C build --destdir {tmp_path}\n", shown.stdout)
 
 
 # --- status, check, run ---

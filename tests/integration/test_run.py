@@ -7,7 +7,7 @@ import pytest
 from tests.harness.servers import MariaDB
 from tests.harness.sluice import Sluice, wait_until
 
-CONFIG = 2
+CONFIG, OUTSIDE = 2, 4
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,21 @@ def test_the_source_goes_away_and_comes_back(server, table):
         server.sql("insert into shop.t values (3, 'three')")
         wait_for_rows(sluice, process, 3)
         assert sluice.stop(process) == 0
+
+
+def test_one_process_captures_a_task(server, table):
+    """The second is told so at once; a first one that died leaves nothing in the way of the next."""
+    with driver(server, table) as sluice:
+        first, log = sluice.start("capture"), sluice.log_of(["capture"])
+        wait_until(lambda: "following the log" in log.read_text(), "the first captures", process=first)
+        refused = sluice.run("capture", "--until-current", ok=(OUTSIDE,)).stderr
+        assert len([line for line in refused.splitlines() if " ERROR " in line and "another process" in line]) == 1, refused
+        assert first.poll() is None and sluice.status()["capture"]["state"] == "running"
+        sluice.kill(first)
+        server.sql("insert into shop.t values (3, 'three')")
+        sluice.run("capture", "--until-current")
+        sluice.run("load")
+        assert rows(sluice) == 3
 
 
 def test_status_while_it_runs(server, table):
