@@ -14,7 +14,14 @@ from tests.harness.sluice import wait_until
 
 KILLS = 2  # per command: where the point is passed for the first time, and for the second time
 
-POINTS = sorted({name for path in (ROOT / "src").rglob("*.c") for name in re.findall(r'fault_point\(\s*"([^"]+)"', path.read_text())})
+
+def points_of(*patterns):
+    texts = (path.read_text() for pattern in patterns for path in (ROOT / "src").glob(pattern))
+    return sorted({name for text in texts for name in re.findall(r'fault_point\(\s*"([^"]+)"', text)})
+
+
+ICEBERG_POINTS = points_of("lake/iceberg/*.c", "task/load*.c")  # a load's bookkeeping follows what the format says of its commit
+POINTS = [p for p in points_of("**/*.c") if not p.startswith("lake.") or p in points_of("lake/*.c")]
 EXPECTED = {"capture.file_published", "capture.files_durable", "capture.committed", "capture.truncate_written"}
 # Points that are passed only after a crash at another one.
 BEFORE = {"lake.cleaned": "lake.staged"}
@@ -72,6 +79,16 @@ def test_the_sources_name_fault_points():
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_there(mariadb, point):
     assert replicate(mariadb, point, "") > 0, "the scenario does not pass this point"
+
+
+@pytest.mark.parametrize("point", ICEBERG_POINTS)
+def test_killed_there_with_iceberg_tables(mariadb, point):
+    assert replicate(mariadb, point, "", lake={"format": "iceberg"}) > 0
+
+
+@pytest.mark.parametrize("point", [p for p in ICEBERG_POINTS if p.startswith("lake.")])
+def test_failed_there_with_iceberg_tables(mariadb, point):
+    replicate(mariadb, point, ":error", lake={"format": "iceberg"})
 
 
 @pytest.mark.parametrize("point", [p for p in POINTS if p.startswith(("capture.", "full_load."))])

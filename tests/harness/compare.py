@@ -3,7 +3,7 @@
     assert_same(server, "shop", "orders", sluice)
 
 The lake is read twice: by `sluice query`, and by a reader that shares no code with sluice (DuckDB for Python on the Parquet
-files). Values meet as canonical text that depends on the source's column type, so that `1.50` of a decimal(10,2) is
+files; pyiceberg on Iceberg tables). Values meet as canonical text that depends on the source's column type, so that `1.50` of a decimal(10,2) is
 `1.5` of a double, and a JSON document is its content and not its blanks.
 """
 
@@ -170,14 +170,30 @@ def parquet_rows(folder, columns):
     with duckdb.connect() as connection:
         # Partition values are text in the path: no guessing of their types.
         relation = connection.read_parquet(files, hive_partitioning=any("=" in f for f in files), union_by_name=True)
-        # An instant as UTC, whatever the machine's zone is.
-        instants = {n for n, t in zip(relation.columns, relation.types) if str(t) == "TIMESTAMP WITH TIME ZONE"}
-        relation = relation.select(", ".join(f"make_timestamp(epoch_us({_quoted(n)}))" if n in instants else _quoted(n) for n, _ in columns))
-        return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in relation.fetchall()]
+        return relation_rows(relation, columns)
+
+
+def relation_rows(relation, columns):
+    """Of DuckDB for Python."""
+    # An instant as UTC, whatever the machine's zone is.
+    instants = {n for n, t in zip(relation.columns, relation.types) if str(t) == "TIMESTAMP WITH TIME ZONE"}
+    relation = relation.select(", ".join(f"make_timestamp(epoch_us({_quoted(n)}))" if n in instants else _quoted(n) for n, _ in columns))
+    return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in relation.fetchall()]
+
+
+def iceberg_rows(table, columns):
+    """What pyiceberg reads of one of its tables."""
+    import duckdb
+
+    rows = table.scan().to_arrow()
+    with duckdb.connect() as connection:
+        return relation_rows(connection.from_arrow(rows), columns)
 
 
 def lake_rows(sluice, table, columns):
     """By an independent reader, from the one folder of the lake that has the table's name."""
+    if sluice.config["lake"]["format"] == "iceberg":
+        return iceberg_rows(sluice.iceberg_table(table), columns)
     folders = [p for p in sluice.lake.rglob(table) if p.is_dir()]
     assert folders, f"{sluice.lake} has no folder '{table}'"
     assert len(folders) == 1, f"'{table}' is ambiguous: {folders}"

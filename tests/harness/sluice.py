@@ -138,6 +138,16 @@ class Sluice:
 
     # --- what a test asks for most ---
 
+    def iceberg_table(self, name):
+        """As pyiceberg opens it through the catalog."""
+        from pyiceberg.catalog.sql import SqlCatalog
+
+        catalog = SqlCatalog("lake", uri=f"sqlite:///{self.folder}/catalog.db")
+        try:
+            return catalog.load_table((self.config["lake"]["database"], name))
+        finally:
+            catalog.close()
+
     def query(self, sql):
         """The rows of `sluice query --format jsonl`, as dicts."""
         return [json.loads(line) for line in self.run("query", "--format", "jsonl", sql).stdout.splitlines() if line.strip()]
