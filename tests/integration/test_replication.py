@@ -40,14 +40,15 @@ class Case:
 MINIMAL_METADATA = {"binlog_row_metadata": "MINIMAL"}
 MINIMAL_IMAGE = {"binlog_row_image": "MINIMAL"}
 FEW = TRANSACTIONS // 2
+ICEBERG = {"lake": {"format": "iceberg"}}
 
 CASES = [
     Case("mariadb", MariaDB, one_process=True, bulk=2),
-    Case("mysql80", MySQL80, one_process=True, bulk=2),
-    Case("mariadb-minimal-metadata", MariaDB, MINIMAL_METADATA, transactions=FEW),
+    Case("mysql80-iceberg", MySQL80, config=ICEBERG, one_process=True, bulk=2),
+    Case("mariadb-minimal-metadata-iceberg", MariaDB, MINIMAL_METADATA, config=ICEBERG, transactions=FEW),
     Case("mysql80-minimal-metadata", MySQL80, MINIMAL_METADATA, transactions=FEW),
     Case("mariadb-minimal-image", MariaDB, MINIMAL_IMAGE, transactions=FEW),
-    Case("mysql80-minimal-image", MySQL80, MINIMAL_METADATA | MINIMAL_IMAGE, transactions=FEW),
+    Case("mysql80-minimal-image-iceberg", MySQL80, MINIMAL_METADATA | MINIMAL_IMAGE, config=ICEBERG, transactions=FEW),
     Case("mariadb-compressed-events-gzip-files", MariaDB, {"log_bin_compress": "ON", "max_binlog_size": "4M"},
          {"compression_type": "gzip", "max_file_size": "64KB", "date_partition_enabled": True}, transactions=FEW),
     Case("mysql80-parquet-files", MySQL80, {"binlog_checksum": "NONE", "gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"},
