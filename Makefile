@@ -69,7 +69,7 @@ test-scale: deps-test build-test ## a table of 3 GB within memory_limit 512MB (s
 	@SLUICE_SCALE_GB=3 .deps/venv/bin/python -m pytest -c tests/pytest.ini --rootdir=. -s tests/integration/test_scale.py -k large_table
 
 bench: deps-bench build ## the measurements of bench/README.md
-	@.deps/venv/bin/python bench/run.py
+	@.deps/venv-bench/bin/python bench/run.py
 
 lint: deps-lint ## clang without a warning, gcc without a warning, clang-tidy, format
 	@tools/lint.sh
@@ -89,4 +89,4 @@ install: build ## to PREFIX (/usr/local), below DESTDIR if given
 	@meson install -C build $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## remove what was built, keep what was downloaded
-	@rm -rf build build-test build-asan build-fuzz build-lint
+	@rm -rf build build-test build-asan build-fuzz build-lint build-bench

@@ -171,20 +171,27 @@ group_fuzz() {
   apt_install clang "libclang-rt-$(clang_major)-dev"
 }
 
-group_bench() { group_test; }
+group_bench() {
+  group_test
+  python_venv "$deps/venv-bench" "$root/tools/requirements-test.txt" "$root/tools/requirements-bench.txt"
+}
 
 clang_major() { apt_install clang; clang -dumpversion | cut -d. -f1; }
 
-# python_venv DIR REQUIREMENTS: rebuilt when the requirements change; only wheels, and only with the hashes they list.
+# python_venv DIR REQUIREMENTS...: rebuilt when the requirements change; only wheels, and only with the hashes they list.
 python_venv() {
-  local sha256
-  sha256=$(sha256sum "$2" | cut -d' ' -f1)
-  is_unpacked "$1" && return
-  say "installing the Python packages of ${2#"$root/"}"
-  rm -rf "$1"
-  /usr/bin/python3 -m venv "$1"
-  "$1/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$2"
-  echo "$sha256" >"$1/.sha256"
+  local dir=$1 sha256 file requirements=()
+  shift
+  sha256=$(cat "$@" | sha256sum | cut -d' ' -f1)
+  is_unpacked "$dir" && return
+  for file; do
+    say "installing the Python packages of ${file#"$root/"}"
+    requirements+=(-r "$file")
+  done
+  rm -rf "$dir"
+  /usr/bin/python3 -m venv "$dir"
+  "$dir/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes "${requirements[@]}"
+  echo "$sha256" >"$dir/.sha256"
 }
 
 [ $# -gt 0 ] || die 'name at least one group: build, test, mysql97, bench, lint, fuzz, demo'

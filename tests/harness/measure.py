@@ -1,6 +1,7 @@
 """What a process costs: wall time, CPU time, peak memory."""
 
 import os
+import select
 import subprocess
 import time
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def measure(command, stdout=subprocess.DEVNULL, env=None, timeout=900, cwd=None)
     process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
                                env=env, cwd=cwd, preexec_fn=die_with_parent)
     os.set_blocking(process.stderr.fileno(), False)
+    ended = os.pidfd_open(process.pid)
     error = b""
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -49,10 +51,12 @@ def measure(command, stdout=subprocess.DEVNULL, env=None, timeout=900, cwd=None)
         peak = max(peak, peak_of(process.pid))
         if time.monotonic() - started > timeout:
             process.kill()
-        time.sleep(POLL_S)
+        select.select([ended], [], [], POLL_S)
+    wall_s = time.monotonic() - started
+    os.close(ended)
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)  # subprocess must not wait for it again
-    return Cost(process.returncode, time.monotonic() - started, usage.ru_utime + usage.ru_stime, peak, error.decode(errors="replace"))
+    return Cost(process.returncode, wall_s, usage.ru_utime + usage.ru_stime, peak, error.decode(errors="replace"))
 
 
 def measure_sluice(sluice, *args, **options):
