@@ -256,7 +256,8 @@ const struct command command_status = {
             "wrote, its "
             "last error, and counts of what could not be written as it was. Each table: its full load, the rows "
             "captured and "
-            "loaded, the last file of each, and why it stands still if it does.\n\n"
+            "loaded, the last file of each, and why it stands still if it does; rows incomplete are those that changes "
+            "without all their values set though the lake did not have them.\n\n"
             "lag_seconds is the time from the commit of the last captured transaction at the source to the commit of "
             "its files; "
             "it does not grow while the source is quiet.",

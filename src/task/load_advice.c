@@ -18,13 +18,15 @@ bool load_advise_missing_file(struct store *lake, const char *folder, const char
     char *name = mem_strndup(folder, folder_length_of(folder)), *url = store_url(lake, name);
     const struct error plain = *err;
     const char *file = strstr(plain.message, url);
-    bool found = file != NULL && file[strlen(url)] == '/';
+    size_t len = file != NULL ? strcspn(file, "\"") : 0, suffix = strlen(".parquet");
+    bool found = len > strlen(url) + suffix && file[strlen(url)] == '/' &&
+                 strncmp(file + len - suffix, ".parquet", suffix) == 0; /* not the table's own metadata */
     if (found)
         error_set(
             err, ERROR_OUTSIDE,
             "the lake's file %.*s is gone: put it back, or load the table again with sluice tables set --schema %s "
             "--table %s --last-full-load-date \"%s\" --last-incremental-file 0",
-            (int)strcspn(file, "\""), file, schema, table, CONTROLLER_DATE_NEVER);
+            (int)len, file, schema, table, CONTROLLER_DATE_NEVER);
     mem_free(url);
     mem_free(name);
     return found;
