@@ -9,6 +9,7 @@
 #include "app/text_table.h"
 #include "base/clock.h"
 #include "config/suggest.h"
+#include "lake/partition.h"
 
 /* --- list ------------------------------------------------------------------------------------------------------------- */
 
@@ -155,15 +156,16 @@ static bool check_column(const struct table *table, const char *flag, const char
     return false;
 }
 
-/* "a, b" becomes "a,b". */
-static bool join_names(struct buf *key, char *names, const struct table *table, const char *flag, struct error *err) {
-    for (char *name = strsep(&names, ","); name != NULL; name = strsep(&names, ",")) {
-        name += strspn(name, " ");
-        for (size_t len = strlen(name); len > 0 && name[len - 1] == ' '; len--)
-            name[len - 1] = '\0';
+/* "a, b" becomes "a,b". A partition key may be a transform of a column. */
+static bool join_names(struct arena *arena, struct buf *key, const char *names, const struct table *table,
+                       const char *flag, struct error *err) {
+    bool is_partition = strcmp(flag, "partition-key") == 0;
+    for (const char *at = names; at != NULL;) {
+        struct iceberg_transform transform;
+        const char *name = lake_partition_next(arena, &at);
         if (name[0] == '\0')
             return error_set(err, ERROR_CONFIG, "--%s has an empty name; it is a,b or null", flag);
-        if (!check_column(table, flag, name, err))
+        if (!check_column(table, flag, is_partition ? lake_partition_parse(arena, name, &transform) : name, err))
             return false;
         buf_printf(key, "%s%s", key->len > 0 ? "," : "", name);
     }
@@ -178,7 +180,7 @@ static bool parse_key(struct arena *arena, const struct table *table, const char
         return true;
     struct buf key;
     buf_init(&key, BUF_MAX_DEFAULT);
-    bool ok = join_names(&key, arena_strdup(arena, value), table, flag, err);
+    bool ok = join_names(arena, &key, value, table, flag, err);
     if (ok)
         *out = arena_strdup(arena, key.data);
     buf_deinit(&key);

@@ -7,6 +7,7 @@
 
 #include "catalog/catalog.h"
 #include "config/config.h"
+#include "lake/partition.h"
 #include "model/value.h"
 #include "registry.h"
 
@@ -108,12 +109,29 @@ static bool check_names(const char *const *names, size_t count, const char *opti
     return true;
 }
 
+static bool check_transforms(const struct lake_table *table, const struct lake_load *load, struct error *err) {
+    struct arena arena;
+    bool plain = true;
+    arena_init(&arena);
+    for (size_t i = 0; i < load->partition_count && plain && !table->ops->has_transforms; i++) {
+        struct iceberg_transform transform;
+        lake_partition_parse(&arena, load->partition[i], &transform);
+        plain = transform.kind == ICEBERG_IDENTITY ||
+                error_set(err, ERROR_CONFIG,
+                          "partition key %s: tables of the format %s are divided by columns only; set lake.format to "
+                          "iceberg, or change it with `tables set … --partition-key`",
+                          load->partition[i], table->ops->name);
+    }
+    arena_deinit(&arena);
+    return plain;
+}
+
 bool lake_load(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
                struct lake_result *result, struct error *err) {
     *result = (struct lake_result){0};
     return check_columns(load, err) && check_names(load->key, load->key_count, "--primary-key", err) &&
            check_names(load->partition, load->partition_count, "--partition-key", err) &&
-           table->ops->load(table, connection, load, result, err);
+           check_transforms(table, load, err) && table->ops->load(table, connection, load, result, err);
 }
 
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err) {

@@ -72,8 +72,9 @@ struct lake_result {
 };
 
 struct lake_format_ops {
-    const char *name;   /* "parquet" */
-    bool needs_catalog; /* lake.catalog has to be there */
+    const char *name;    /* "parquet" */
+    bool needs_catalog;  /* lake.catalog has to be there */
+    bool has_transforms; /* of columns, as partition keys (partition.h) */
     bool (*open)(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err);
     void (*close)(struct lake_table *table);
     bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,

@@ -1,6 +1,6 @@
 #include "lake/partition.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +20,15 @@ static struct slice trimmed(const char *from, const char *to) {
     while (to > from && to[-1] == ' ')
         to--;
     return (struct slice){from, (size_t)(to - from)};
+}
+
+const char *lake_partition_next(struct arena *arena, const char **at) {
+    const char *from = *at, *end = from;
+    for (int depth = 0; *end != '\0' && (*end != ',' || depth > 0); end++)
+        depth += (*end == '(') - (*end == ')' && depth > 0);
+    *at = *end == ',' ? end + 1 : NULL;
+    struct slice key = trimmed(from, end);
+    return arena_strndup(arena, key.data, key.len);
 }
 
 /* "16, id" of truncate(16, id). */
@@ -103,13 +112,29 @@ static void append_time_part(struct buf *sql, enum iceberg_transform_kind kind, 
     buf_deinit(&at);
 }
 
+/* The width as a number of that scale: 50 of decimal(10,2) is 0.50. */
+static void append_width(struct buf *sql, uint32_t width, unsigned scale) {
+    char digits[TYPE_DECIMAL_PRECISION_MAX + 16];
+    int len = snprintf(digits, sizeof digits, "%0*u", (int)scale + 1, width);
+    buf_printf(sql, "'%.*s.%s'::DECIMAL(38,%u)", len - (int)scale, digits, digits + len - scale, scale);
+}
+
+static void append_decimal_truncation(struct buf *sql, uint32_t width, const char *name, unsigned scale) {
+    buf_printf(sql, "%s - ((%s %% ", name, name);
+    append_width(sql, width, scale);
+    buf_append_text(sql, ") + ");
+    append_width(sql, width, scale);
+    buf_append_text(sql, ") % ");
+    append_width(sql, width, scale);
+}
+
 static void append_truncation(struct buf *sql, uint32_t width, const char *name, struct type type) {
     if (type.kind == TYPE_STRING)
         buf_printf(sql, "substr(%s, 1, %u)", name, width);
     else if (type.kind == TYPE_BINARY)
         buf_printf(sql, "substr(lower(hex(%s)), 1, %llu)", name, 2ULL * width);
     else if (type.kind == TYPE_DECIMAL)
-        buf_printf(sql, "%s - (%s %% (%u / power(10, %u)::DECIMAL(38,0)))", name, name, width, type.scale);
+        append_decimal_truncation(sql, width, name, type.scale);
     else
         buf_printf(sql, "CAST(%s AS HUGEINT) - ((%s %% %u) + %u) %% %u", name, name, width, width, width);
 }

@@ -8,6 +8,9 @@
 #include "lake/iceberg/transform.h"
 #include "model/table.h"
 
+/* The next key of a comma list, trimmed, in the arena; commas within parentheses separate nothing. *at moves behind it and
+ * is NULL after the last. */
+const char *lake_partition_next(struct arena *arena, const char **at);
 /* The column's name, in the arena. A text that is no transform is a name. */
 const char *lake_partition_parse(struct arena *arena, const char *text, struct iceberg_transform *transform);
 /* The inverse. */

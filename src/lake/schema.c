@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lake/partition.h"
+
 static int find_name(const struct column *columns, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(columns[i].name, name) == 0)
@@ -94,14 +96,28 @@ static bool same_partition(const struct lake_version *version, const struct lake
     return true;
 }
 
+static bool check_name(const struct lake_schema *schema, const char *name, const char *option, struct error *err) {
+    int at = lake_schema_find(schema, name);
+    return (at >= 0 && strcmp(schema->columns[at].column.name, name) == 0) ||
+           error_set(err, ERROR_DATA, "there is no column \"%s\": change it with `tables set … %s`", name, option);
+}
+
 /* `option` is how the user set the names. */
 static bool check_names(const struct lake_schema *schema, const char *const *names, size_t count, const char *option,
                         struct error *err) {
-    for (size_t i = 0; i < count; i++) {
-        int at = lake_schema_find(schema, names[i]);
-        if (at < 0 || strcmp(schema->columns[at].column.name, names[i]) != 0)
-            return error_set(err, ERROR_DATA, "there is no column \"%s\": change it with `tables set … %s`", names[i],
-                             option);
+    for (size_t i = 0; i < count; i++)
+        if (!check_name(schema, names[i], option, err))
+            return false;
+    return true;
+}
+
+static bool check_partition(struct arena *arena, const struct lake_schema *schema, const struct lake_load *load,
+                            struct error *err) {
+    for (size_t i = 0; i < load->partition_count; i++) {
+        struct iceberg_transform transform;
+        const char *name = lake_partition_parse(arena, load->partition[i], &transform);
+        if (!check_name(schema, name, "--partition-key", err))
+            return false;
     }
     return true;
 }
@@ -122,8 +138,7 @@ bool lake_schema_plan(struct arena *arena, const struct lake_version *version, c
         out->columns[out->column_count++] =
             (struct lake_schema_column){.column = load->columns[i], .before = -1, .given = (int)i};
     }
-    if (!check_names(out, load->key, load->key_count, "--primary-key", err) ||
-        !check_names(out, load->partition, load->partition_count, "--partition-key", err))
+    if (!check_names(out, load->key, load->key_count, "--primary-key", err) || !check_partition(arena, out, load, err))
         return false;
     out->repartitioned = !same_partition(version, load);
     if (version->row_count == 0 || load->full_load_sql != NULL)

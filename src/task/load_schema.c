@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lake/partition.h"
 #include "task/column_names.h"
 #include "task/load_survey.h"
 
@@ -380,16 +381,8 @@ static int find_renamed(const struct builder *builder, const char *name) {
     return -1;
 }
 
-static const char *trim(struct arena *arena, const char *text, size_t len) {
-    while (len > 0 && *text == ' ')
-        text++, len--;
-    while (len > 0 && text[len - 1] == ' ')
-        len--;
-    return arena_strndup(arena, text, len);
-}
-
-/* Resolves a comma list of the controller row. */
-static bool resolve_names(const struct builder *builder, const char *list, const char *attribute,
+/* Resolves a comma list of the controller row: names of columns, or of partition keys, where they may be in a transform. */
+static bool resolve_names(const struct builder *builder, const char *list, const char *attribute, bool is_partition,
                           const char *const **out, size_t *count, struct error *err) {
     *count = 0;
     *out = NULL;
@@ -397,16 +390,17 @@ static bool resolve_names(const struct builder *builder, const char *list, const
         return true;
     const char **names = arena_alloc(builder->arena, (strlen(list) + 1) * sizeof *names);
     for (const char *at = list; at != NULL;) {
-        const char *comma = strchr(at, ',');
-        const char *name = trim(builder->arena, at, comma != NULL ? (size_t)(comma - at) : strlen(at));
+        struct iceberg_transform transform = {.kind = ICEBERG_IDENTITY};
+        const char *name = lake_partition_next(builder->arena, &at);
+        if (is_partition)
+            name = lake_partition_parse(builder->arena, name, &transform);
         int found = load_find_column(builder->schema->columns, builder->schema->column_count, name);
         if (found < 0)
             found = find_renamed(builder, name);
         if (found < 0)
             return error_set(err, ERROR_CONFIG, "%s names column \"%s\", which the files of the table do not have",
                              attribute, name);
-        names[(*count)++] = builder->schema->columns[found].name;
-        at = comma != NULL ? comma + 1 : NULL;
+        names[(*count)++] = lake_partition_format(builder->arena, transform, builder->schema->columns[found].name);
     }
     *out = names;
     return true;
@@ -433,8 +427,8 @@ bool load_schema_make(struct arena *arena, const struct load_schema_input *input
     struct builder builder = {.arena = arena, .input = input, .schema = out};
     bool ok = input->schemas != NULL ? make_captured(&builder, err) : make_surveyed(&builder, err);
     return ok && column_names_check(out->columns, out->column_count, NULL, err) &&
-           resolve_names(&builder, input->row->primary_key, "PrimaryKey", &out->key, &out->key_count, err) &&
-           resolve_names(&builder, input->row->partition_key, "PartitionKey", &out->partition, &out->partition_count,
-                         err) &&
+           resolve_names(&builder, input->row->primary_key, "PrimaryKey", false, &out->key, &out->key_count, err) &&
+           resolve_names(&builder, input->row->partition_key, "PartitionKey", true, &out->partition,
+                         &out->partition_count, err) &&
            check_key_columns(&builder, err);
 }

@@ -39,6 +39,8 @@ static inline void must(struct fixture *f, bool ok) {
 
 static inline void fixture_open(struct fixture *f) {
     char *location = mem_printf("file://%s", f->root);
+    if (f->format == NULL)
+        f->format = &lake_parquet_ops;
     struct engine_options options = {.memory_limit_bytes = 512 << 20, .threads = 2};
     must(f, store_open(location, &f->store, &f->err));
     must(f, engine_open(&options, &f->engine, &f->err));

@@ -34,7 +34,10 @@ static void count_rows(struct iceberg_table *table) {
         if (manifest->added_files != ICEBERG_NO_NUMBER && manifest->existing_files != ICEBERG_NO_NUMBER)
             files += manifest->added_files + manifest->existing_files;
     }
-    table->base.version.row_count = known ? (uint64_t)(rows > deleted ? rows - deleted : 0) : 1;
+    table->base.version.row_count = (uint64_t)(rows > deleted ? rows - deleted : 0);
+    /* 0 is a promise that there is none. What is not known, and rows that seem to be deleted, count as one. */
+    if (!known || (table->base.version.row_count == 0 && rows > 0))
+        table->base.version.row_count = 1;
     table->base.version.file_count = (uint64_t)files;
 }
 
@@ -101,6 +104,7 @@ static bool iceberg_scan(struct lake_table *base, struct buf *sql, struct error 
 const struct lake_format_ops lake_iceberg_ops = {
     .name = "iceberg",
     .needs_catalog = true,
+    .has_transforms = true,
     .open = iceberg_open,
     .close = iceberg_close,
     .load = iceberg_load_table,

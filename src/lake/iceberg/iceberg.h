@@ -41,6 +41,7 @@ enum {
 struct iceberg_live_file {
     struct iceberg_entry entry;
     int32_t spec_id;
+    size_t manifest;  /* index into table->manifests */
     size_t partition; /* numbers the pairs of spec and values: files of the same number are in the same partition */
     bool has_deletes; /* of a data file: delete files may name rows of it */
 };
@@ -107,6 +108,10 @@ struct iceberg_read {
 };
 void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count);
 bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err);
+/* SELECT i, d, pos: the rows of read->files[i] that the delete file table->files.deletes[d] names, for those files that have
+ * deletes; only columns, position and join of `read` are not looked at. A row comes once for each time that it is named. At
+ * least one file has to have deletes. */
+bool iceberg_append_deleted(const struct iceberg_read *read, struct buf *sql, struct error *err);
 /* The columns Op and the version's, for a read that wants all of them; in the arena. */
 struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *table, struct arena *arena,
                                                     size_t *count);
@@ -121,6 +126,9 @@ struct iceberg_new_file {
     const char *name; /* in the store */
     int32_t spec_id;  /* of the partition values */
 };
+
+/* What a commit of maintenance does to the files of a table, in place of what a load does (iceberg_maintain.h). */
+struct iceberg_rewrite;
 
 struct iceberg_load {
     struct iceberg_table *table;
@@ -139,6 +147,8 @@ struct iceberg_load {
     size_t data_count, data_capacity, delete_count, delete_capacity;
     const char **written; /* names of all objects that were written, for when the load fails */
     size_t written_count, written_capacity;
+    size_t kept;                           /* a commit that fails leaves the first so many of them to the caller */
+    const struct iceberg_rewrite *rewrite; /* NULL: a load */
     unsigned names_given;
 };
 
@@ -183,6 +193,9 @@ struct iceberg_rows {
     bool has_seq;
 };
 bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *rows, struct error *err);
+/* The same for rows that are all in one partition, of any of the table's specs. */
+bool iceberg_write_partition(struct iceberg_load *load, const struct iceberg_rows *rows,
+                             const struct iceberg_spec *spec, const struct slice *partition, struct error *err);
 
 /* --- iceberg_deletes.c: ICEBERG_MATCHES_TABLE to delete files */
 bool iceberg_write_deletes(struct iceberg_load *load, struct error *err);

@@ -34,7 +34,8 @@ static void take_entry(struct collection *to, const struct iceberg_manifest_file
     if (entry->status == ICEBERG_DELETED)
         return;
     struct iceberg_files *files = to->files;
-    struct iceberg_live_file live = {.spec_id = manifest->spec_id};
+    struct iceberg_live_file live = {.spec_id = manifest->spec_id,
+                                     .manifest = (size_t)(manifest - to->table->manifests)};
     size_t fields = iceberg_metadata_spec(to->table->metadata, manifest->spec_id)->field_count;
     iceberg_entry_copy(&to->table->arena, entry, fields, &live.entry);
     if (entry->file.content == ICEBERG_DATA_FILE) {

@@ -7,6 +7,7 @@
  * Files that have deletes are read apart from those that have none:
  *   SELECT rows of the clean files
  *   UNION ALL SELECT rows of the others ANTI JOIN (file, position) of the delete files */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,25 +157,32 @@ static void append_delete_join(const struct iceberg_read *read, size_t clean, co
     buf_append_text(sql, ") AS p(path, i, sequence, part) ON r.file_path = p.path JOIN (VALUES ");
     for (size_t i = 0; i < count; i++) {
         const struct iceberg_live_file *file = &files->deletes[deletes[i]];
-        buf_printf(sql, "%s(%zu, %lld, %zu)", i == 0 ? "" : ", ", i, (long long)file->entry.sequence_number,
-                   file->partition);
+        buf_printf(sql, "%s(%zu, %zu, %lld, %zu)", i == 0 ? "" : ", ", i, deletes[i],
+                   (long long)file->entry.sequence_number, file->partition);
     }
-    buf_append_text(sql, ") AS d(n, sequence, part) ON r.file_index = d.n AND d.part = p.part AND d.sequence >= "
+    buf_append_text(sql, ") AS d(n, d, sequence, part) ON r.file_index = d.n AND d.part = p.part AND d.sequence >= "
                          "p.sequence");
 }
 
-static bool append_dirty(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
+/* SELECT i, d, pos: the rows that are deleted of the files from `clean` on. */
+static bool append_deleted(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
     size_t *deletes = mem_alloc((read->table->files.delete_count + 1) * sizeof *deletes);
     size_t count = collect_deletes(read, clean, deletes);
+    buf_append_text(sql, "SELECT CAST(p.i AS BIGINT) AS i, d.d AS d, r.pos AS pos FROM ");
+    bool ok = append_delete_files(read, deletes, count, sql, err);
+    if (ok)
+        append_delete_join(read, clean, deletes, count, sql);
+    mem_free(deletes);
+    return ok;
+}
+
+static bool append_dirty(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
     buf_append_text(sql, read->with_position ? "SELECT m.* FROM ("
                                              : "SELECT m.* EXCLUDE (_sluice_file, _sluice_row) FROM (");
     bool ok = append_joined(read, clean, read->file_count, true, sql, err);
-    buf_append_text(sql, ") AS m ANTI JOIN (SELECT CAST(p.i AS BIGINT) AS i, r.pos AS pos FROM ");
-    ok = ok && append_delete_files(read, deletes, count, sql, err);
-    if (ok)
-        append_delete_join(read, clean, deletes, count, sql);
+    buf_append_text(sql, ") AS m ANTI JOIN (");
+    ok = ok && append_deleted(read, clean, sql, err);
     buf_append_text(sql, ") AS x ON m._sluice_file = x.i AND m._sluice_row = x.pos");
-    mem_free(deletes);
     return ok;
 }
 
@@ -208,10 +216,22 @@ void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t
     mem_free(dirty);
 }
 
-bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err) {
+/* How many files at the front have no deletes. */
+static size_t count_clean(const struct iceberg_read *read) {
     size_t clean = 0;
     while (clean < read->file_count && !file_at(read, clean)->has_deletes)
         clean++;
+    return clean;
+}
+
+bool iceberg_append_deleted(const struct iceberg_read *read, struct buf *sql, struct error *err) {
+    size_t clean = count_clean(read);
+    assert(clean < read->file_count);
+    return append_deleted(read, clean, sql, err);
+}
+
+bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err) {
+    size_t clean = count_clean(read);
     if (read->file_count == 0) {
         append_nothing(read, sql);
         return true;

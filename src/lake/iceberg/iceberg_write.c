@@ -63,7 +63,7 @@ static bool take_partition(const struct writer *writer, const struct value *text
         if (json_is_string(value))
             ok = iceberg_value_parse(arena, partition_type(writer, i),
                                      (struct slice){json_string_value(value), json_string_length(value)}, &values[i]) ||
-                 error_set(err, ERROR_INTERNAL, "partition %s: \"%s\" is no value of its type",
+                 error_set(err, ERROR_DATA, "partition %s: \"%.80s\" is beyond the column's type: choose another key",
                            writer->spec->fields[i].name, json_string_value(value));
     }
     json_decref(keys);
