@@ -23,10 +23,10 @@ enum { SERVER_START_MS = 30 * 1000, ARGUMENTS_MAX = 24 };
 
 struct demo {
     struct arena arena;
-    char *folder;     /* everything is in here */
-    char *socket;     /* of the server */
+    char *folder; /* everything is in here */
+    char *socket; /* of the server */
     char *server_log;
-    char *config;     /* sluice.yaml */
+    char *config; /* sluice.yaml */
     int port;
     pid_t server; /* 0: not running */
     int step;
@@ -155,8 +155,13 @@ static bool start_server(struct demo *demo, struct error *err) {
     int log = open(demo->server_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0)
         return error_set_errno(err, errno, "%s", demo->server_log);
-    const char *install[] = {"mariadb-install-db", "--no-defaults", user, data, "--auth-root-authentication-method=normal",
-                             "--skip-test-db", NULL};
+    const char *install[] = {"mariadb-install-db",
+                             "--no-defaults",
+                             user,
+                             data,
+                             "--auth-root-authentication-method=normal",
+                             "--skip-test-db",
+                             NULL};
     bool ok = wait_for(spawn(install, -1, log)) == 0 || server_failed(demo, "mariadb-install-db", err);
     if (ok) {
         demo->port = free_port();
@@ -202,8 +207,12 @@ static bool run_sql(struct demo *demo, const char *sql, const char *database, st
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return error_set_errno(err, errno, "pipe");
-    const char *client[] = {"mariadb", "--no-defaults", "--user=root", arena_printf(a, "--socket=%s", demo->socket),
-                            arena_printf(a, "--database=%s", database), NULL};
+    const char *client[] = {"mariadb",
+                            "--no-defaults",
+                            "--user=root",
+                            arena_printf(a, "--socket=%s", demo->socket),
+                            arena_printf(a, "--database=%s", database),
+                            NULL};
     pid_t child = spawn(client, ends[0], -1);
     close(ends[0]);
     size_t left = strlen(sql);
@@ -281,13 +290,15 @@ static bool show_files(struct demo *demo, const char *what, struct error *err) {
     struct arena *a = &demo->arena;
     printf("\n  $ find %s -type f\n", what);
     fflush(stdout);
-    const char *find[] = {"sh", "-c", arena_printf(a, "cd '%s' && find %s -type f -not -path '*/_*' | sort | sed 's/^/  /'",
-                                                   demo->folder, what),
-                          NULL};
+    const char *find[] = {
+        "sh", "-c",
+        arena_printf(a, "cd '%s' && find %s -type f -not -path '*/_*' | sort | sed 's/^/  /'", demo->folder, what),
+        NULL};
     return wait_for(spawn(find, -1, -1)) == 0 || error_set(err, ERROR_INTERNAL, "cannot list %s", what);
 }
 
-static const char query_product[] = "SELECT \"Op\", id, name, price, updated FROM sampledb.product WHERE id <= 1004 ORDER BY id";
+static const char query_product[] =
+    "SELECT \"Op\", id, name, price, updated FROM sampledb.product WHERE id <= 1004 ORDER BY id";
 static const char query_counts[] =
     "SELECT (SELECT count(*) FROM sampledb.product) AS products, (SELECT count(*) FROM sampledb.store) AS stores, "
     "(SELECT count(*) FROM sampledb.productorder) AS orders, "
@@ -311,8 +322,8 @@ static bool walk(struct demo *demo, struct error *err) {
 
     show_step(demo, "The controller: one row a table; nothing is loaded before a row is active");
     if (!RUN(demo, err, "tables", "list") ||
-        !RUN(demo, err, "tables", "set", "--schema", "sampledb", "--table", "product", "--primary-key", "id", "--active",
-             "true") ||
+        !RUN(demo, err, "tables", "set", "--schema", "sampledb", "--table", "product", "--primary-key", "id",
+             "--active", "true") ||
         !RUN(demo, err, "tables", "set", "--schema", "sampledb", "--table", "store", "--primary-key", "id", "--active",
              "true") ||
         !RUN(demo, err, "tables", "set", "--schema", "sampledb", "--table", "productorder", "--primary-key", "null",
@@ -320,7 +331,8 @@ static bool walk(struct demo *demo, struct error *err) {
         return false;
 
     show_step(demo, "Load: raw files become lake tables, orders in a folder a day");
-    if (!RUN(demo, err, "load") || !show_files(demo, "lake", err) || !RUN(demo, err, "query", "--format", "table", query_product) ||
+    if (!RUN(demo, err, "load") || !show_files(demo, "lake", err) ||
+        !RUN(demo, err, "query", "--format", "table", query_product) ||
         !RUN(demo, err, "query", "--format", "table", query_counts))
         return false;
 
@@ -331,10 +343,12 @@ static bool walk(struct demo *demo, struct error *err) {
 
     show_step(demo, "Capture the changes from the binlog, load them, look again");
     if (!RUN(demo, err, "capture", "--until-current") || !show_files(demo, "raw", err) || !RUN(demo, err, "load") ||
-        !RUN(demo, err, "query", "--format", "table", query_product) || !RUN(demo, err, "query", "--format", "table", query_counts))
+        !RUN(demo, err, "query", "--format", "table", query_product) ||
+        !RUN(demo, err, "query", "--format", "table", query_counts))
         return false;
     printf("\nProduct 1001 has its new price, 1002 is gone, store 9 and 120 orders have arrived.\n"
-           "`sluice run` does capture and load together, on a schedule; `sluice init` writes a configuration to start from.\n");
+           "`sluice run` does capture and load together, on a schedule; `sluice init` writes a configuration to start "
+           "from.\n");
     return true;
 }
 
@@ -361,8 +375,9 @@ static bool make_folder(struct demo *demo, struct error *err) {
 bool demo_run(bool keep, struct error *err) {
     extend_path();
     if (!program_exists("mariadbd") || !program_exists("mariadb-install-db") || !program_exists("mariadb"))
-        return error_set(err, ERROR_CONFIG,
-                         "the demo starts a private MariaDB, and there is none on this machine: apt-get install mariadb-server");
+        return error_set(
+            err, ERROR_CONFIG,
+            "the demo starts a private MariaDB, and there is none on this machine: apt-get install mariadb-server");
     struct demo demo = {0};
     arena_init(&demo.arena);
     bool ok = make_folder(&demo, err) && walk(&demo, err);

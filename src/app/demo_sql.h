@@ -43,7 +43,8 @@ static const char demo_sql_setup[] =
     "  (1025,'Pocket knife','outdoor',27.45,190,'2026-11-01 08:00:00');\n"
     "INSERT INTO store VALUES\n"
     "  (1,'Reno','NV',21500,'2011-04-02'), (2,'Boise','ID',18200,'2013-09-14'), (3,'Tucson','AZ',24800,'2009-06-20'),\n"
-    "  (4,'Eugene','OR',16900,'2016-03-05'), (5,'Fresno','CA',27300,'2008-10-11'), (6,'Spokane','WA',19700,'2014-05-24'),\n"
+    "  (4,'Eugene','OR',16900,'2016-03-05'), (5,'Fresno','CA',27300,'2008-10-11'), "
+    "(6,'Spokane','WA',19700,'2014-05-24'),\n"
     "  (7,'Provo','UT',15800,'2018-08-18'), (8,'Helena','MT',14200,'2020-02-29');\n"
     "INSERT INTO productorder\n"
     "  SELECT seq, 1001 + (seq * 7) % 25, 1 + (seq * 3) % 8, 1 + seq % 4,\n"
@@ -55,6 +56,7 @@ static const char demo_sql_changes[] =
     "UPDATE product SET price = 21.50, updated = '2026-11-06 09:30:00' WHERE id = 1001;\n"
     "DELETE FROM product WHERE id = 1002;\n"
     "INSERT INTO store VALUES (9, 'Casper', 'WY', 13400, '2026-11-06');\n"
-    "INSERT INTO productorder SELECT 8400 + seq, 1003 + seq % 20, 9, 1 + seq % 3, 24.90, '2026-11-06' FROM seq_1_to_120;\n";
+    "INSERT INTO productorder SELECT 8400 + seq, 1003 + seq % 20, 9, 1 + seq % 3, 24.90, '2026-11-06' FROM "
+    "seq_1_to_120;\n";
 
 #endif

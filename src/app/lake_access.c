@@ -9,6 +9,4 @@ bool lake_access_open(const struct config *config, struct lake_access *out, stru
     return lake_init(config, &out->format, &out->lake, err) && engine_open(&options, &out->lake.engine, err);
 }
 
-void lake_access_close(struct lake_access *access) {
-    lake_deinit(&access->lake);
-}
+void lake_access_close(struct lake_access *access) { lake_deinit(&access->lake); }

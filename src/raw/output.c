@@ -47,7 +47,9 @@ void raw_output_free(struct raw_output *output) {
     mem_free(output);
 }
 
-struct buf *raw_output_buffer(struct raw_output *output) { return &output->buffer; }
+struct buf *raw_output_buffer(struct raw_output *output) {
+    return &output->buffer;
+}
 
 uint64_t raw_output_size(const struct raw_output *output) { return output->drained_bytes + output->buffer.len; }
 
@@ -83,9 +85,9 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
     if (output->published)
         return true;
     if (output->broken) /* a new start removes what there is of it and reads the changes again */
-        return cancel_check(err) && error_set(err, ERROR_OUTSIDE,
-                                              "raw file %s%s could not be written before; start capture again",
-                                              output->folder, name);
+        return cancel_check(err) &&
+               error_set(err, ERROR_OUTSIDE, "raw file %s%s could not be written before; start capture again",
+                         output->folder, name);
     if (!drain_all(output, err))
         return error_prefix(err, "writing raw file %s%s", output->folder, name);
     const struct raw_output_settings *settings = output->settings;
@@ -95,8 +97,8 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
         ok = store_writer_publish(output->writer, to, true, err);
     } else {
         ok = store_writer_publish(output->writer, output->object, false, err) &&
-             settings->encode(settings->encode_context, output->table, settings->spool, output->object, settings->raw, to,
-                              err);
+             settings->encode(settings->encode_context, output->table, settings->spool, output->object, settings->raw,
+                              to, err);
         struct error ignored;
         store_remove(settings->spool, output->object, &ignored);
     }

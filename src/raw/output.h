@@ -16,8 +16,8 @@ struct raw_output;
 
 /* Encodes the finished CSV object `from` of the spool store into the raw object `to` (written and published by the
  * callee). `context` and `table` are the encoder's own. */
-typedef bool (*raw_encode_fn)(void *context, const void *table, struct store *spool, const char *from, struct store *raw,
-                              const char *to, struct error *err);
+typedef bool (*raw_encode_fn)(void *context, const void *table, struct store *spool, const char *from,
+                              struct store *raw, const char *to, struct error *err);
 
 /* How a task writes all its files; borrowed by every output. */
 struct raw_output_settings {

@@ -1,6 +1,7 @@
 /* The store in a local folder: file:///absolute/path. */
 #include "store/local.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ static bool local_open(const char *location, enum store_mode mode, struct store 
     char *path = NULL;
     if (!parse_location(location, &path, err))
         return false;
+    assert(path != NULL);
     if (!prepare_folder(path, mode, err)) {
         error_prefix(err, "opening %s", location);
         mem_free(path);
