@@ -8,7 +8,8 @@
  *   mysql_stream.c           the binlog -> source events; mysql_stream_open.c: where it begins; mysql_stream_statement.c:
  *                            what statements in it mean; mysql_stream_table.c: which definition a row event has;
  *                            mysql_stream_known.c, mysql_stream_change.c: what is known of tables, and of their changes;
- *                            mysql_stream_convert.c: whether ALTER TABLE changed values;
+ *                            mysql_stream_convert.c: whether ALTER TABLE changed values; mysql_stream_settle.c:
+ *                            definitions that no row has shown;
  *                            mysql_stream_prepared.c: transactions that were prepared before the stream began
  *   mysql_event.h …          the decoder below, which knows no sockets */
 #ifndef SLUICE_SOURCE_MYSQL_SOURCE_H

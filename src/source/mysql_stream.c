@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { IDLE_AFTER_MS = 1000 };
+enum { IDLE_AFTER_MS = 1000, SETTLE_AFTER_MS = 500 };
 
 /* ---- events to hand out */
 
@@ -473,10 +473,31 @@ static void flush_counters(struct mysql_stream *stream) {
     stream->counted = stream->counters;
 }
 
-static void make_idle(struct mysql_stream *stream, struct source_event *event) {
+/* Not at once: mostly the next row shows the definition. now_ms 0: nothing comes, so it is due. */
+static bool settle_when_due(struct mysql_stream *stream, int64_t now_ms, struct error *err) {
+    bool between = !stream->group.open && !stream->in_payload && stream->rows.state == ROWS_NONE &&
+                   (stream->settled || stream->is_at_end);
+    if (!between || json_object_size(stream->position.pending) == 0 || !stream_is_unsettled(stream))
+        return true;
+    if (now_ms != 0 && stream->settle_ms == 0)
+        stream->settle_ms = now_ms + SETTLE_AFTER_MS;
+    if (now_ms != 0 && now_ms < stream->settle_ms)
+        return true;
+    stream->settle_ms = 0;
+    return stream_settle(stream, err);
+}
+
+/* Behind the definitions that the log told and no row has shown: where nothing comes, the server shows what they are. */
+static bool make_idle(struct mysql_stream *stream, struct source_event *event, bool *found, struct error *err) {
+    if (!settle_when_due(stream, 0, err))
+        return false;
     *event = (struct source_event){.kind = SOURCE_IDLE};
     if (!stream->group.open && stream->settled && !stream->position_reported)
         event->position = stream_position_text(stream);
+    *found = stream->queue_begin == stream->queue_end;
+    if (!*found)
+        *stream_push(stream, SOURCE_IDLE) = *event;
+    return true;
 }
 
 /* One step: *found when *event is the next event. */
@@ -487,29 +508,25 @@ static bool step(struct mysql_stream *stream, int64_t *since_ms, struct source_e
     if (stream->rows.state == ROWS_WAITING)
         return settle_rows(stream, err);
     if (stream->is_at_end) { /* the word is back at once: the server would only give it with its first heartbeat */
+        bool ok = make_idle(stream, event, found, err);
         stream->is_at_end = false;
-        make_idle(stream, event);
-        *found = true;
-        return true;
+        return ok;
     }
     int64_t now_ms = clock_monotonic_ms();
     if (*since_ms == 0)
         *since_ms = now_ms;
-    if (now_ms - *since_ms >= IDLE_AFTER_MS) {
-        make_idle(stream, event);
-        *found = true;
-        return true;
-    }
+    if (now_ms - *since_ms >= IDLE_AFTER_MS)
+        return make_idle(stream, event, found, err);
     if (stream->in_payload)
         return read_payload_event(stream, err);
+    if (!settle_when_due(stream, now_ms, err))
+        return false;
+    if (stream->queue_begin < stream->queue_end)
+        return true;
     struct mysql_event read;
     if (!stream_read_packet(stream, &read, err))
         return false;
-    if (read.kind == MYSQL_EVENT_HEARTBEAT) {
-        make_idle(stream, event);
-        *found = true;
-    }
-    return true;
+    return read.kind != MYSQL_EVENT_HEARTBEAT || make_idle(stream, event, found, err);
 }
 
 bool mysql_stream_next(struct source_stream *base, struct source_event *event, struct error *err) {
@@ -532,6 +549,7 @@ bool mysql_stream_next(struct source_stream *base, struct source_event *event, s
             found = pop(stream, event);
     }
     event->size_bytes = stream->size_bytes;
+    event->unsettled = json_object_size(stream->position.pending) > 0 && stream_is_unsettled(stream);
     stream->size_bytes = 0;
     flush_counters(stream);
     return true;

@@ -26,6 +26,13 @@ struct stream_table {
         struct mysql_position position;
         bool passed; /* the log is behind it for good */
     } skip;
+    struct {
+        bool asked;
+        struct arena arena;          /* of schema */
+        struct mysql_schema *schema; /* as the server showed it; NULL: there was none */
+        struct error error;          /* why it cannot be read; kind NONE: it can */
+        struct mysql_position end;   /* of the log, then */
+    } shown;
 };
 
 /* How the rows behind a table map are read: hangs on the map as its `user`. */
@@ -72,8 +79,9 @@ struct mysql_stream {
 
     /* Where the stream is. `position` is behind the last finished group; within a group it is where that begins. */
     struct mysql_position position;
-    bool settled;   /* position's file and pos are of this server: with a start by GTID not before the first event */
-    bool is_at_end; /* the stream began at the end of the log, and nothing came yet */
+    bool settled;      /* position's file and pos are of this server: with a start by GTID not before the first event */
+    int64_t settle_ms; /* when the server is asked next for definitions that no row has shown; monotonic */
+    bool is_at_end;    /* the stream began at the end of the log, and nothing came yet */
     bool complete_from_file_start; /* the current file was read from its beginning */
     char *log_file;
     uint32_t log_created; /* when that was made; 0 = its format description did not come yet */
@@ -165,11 +173,11 @@ void stream_tables_deinit(struct mysql_stream *stream);
 
 /* ---- mysql_stream_change.c */
 
-/* Renames and defaults that a definition statement told, kept in the position until a table map uses them. NULL says that the
- * definition changed at all. */
-void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
+/* Renames and defaults that a definition statement told, and that it changed the definition at all, kept in the position until
+ * that is told. */
+void stream_note_change(struct mysql_stream *stream, struct stream_table *table,
                         const struct mysql_statement *statement);
-void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table);
+void stream_forget_changes(struct mysql_stream *stream, struct stream_table *table);
 bool stream_has_changes(const struct mysql_stream *stream, const struct stream_table *table);
 /* The renames among them that lead from a column of the known definition to one of `next`; in stream->arena. */
 size_t stream_collect_renames(struct mysql_stream *stream, const struct stream_table *table, const struct table *next,
@@ -188,6 +196,21 @@ void stream_doubt_default(struct mysql_stream *stream, const struct stream_table
 bool stream_adds_known_column(const struct mysql_stream *stream, const struct stream_table *table,
                               const struct table *current);
 
+/* The table is gone: the next one of its name is another, and until it comes there is nothing to tell. */
+void stream_note_gone(struct mysql_stream *stream, struct stream_table *table);
+/* A table of a name that was gone came. */
+void stream_note_created(struct mysql_stream *stream, struct stream_table *table);
+/* Are there changes that have to be told, of any table, or of the one? */
+bool stream_is_unsettled(const struct mysql_stream *stream);
+bool stream_owes(const struct mysql_stream *stream, const struct stream_table *table);
+
+/* ---- mysql_stream_settle.c */
+
+/* Queues the definitions that no row has shown, as far as they are known. Between groups only. */
+bool stream_settle(struct mysql_stream *stream, struct error *err);
+/* What the server showed is older than what the log told now. */
+void stream_forget_shown(struct stream_table *table);
+
 /* ---- mysql_stream_convert.c */
 
 /* Values that exist may have become others by the statement: the table is announced, to be loaded again. */
@@ -202,6 +225,11 @@ void stream_map_release(void *stream, struct mysql_table_map *map);
 /* Settles which definition the rows of a map have. True with map->plan set, or with an event queued that says more. False
  * when the server could not be asked. */
 bool stream_resolve(struct mysql_stream *stream, struct mysql_table_map *from, struct error *err);
+/* Queues SOURCE_TABLE with a definition that follows the known one: with the renames and defaults that the log told. */
+void stream_announce_next(struct mysql_stream *stream, struct stream_table *table, const struct mysql_schema *schema,
+                          struct table *next);
+/* Is it the known definition, in all that rows are read by? */
+bool stream_is_known(const struct mysql_stream *stream, const struct stream_table *table, const struct table *next);
 /* Queues SOURCE_TABLE with the definition that the server shows now: for a table that came without a row event. `reload` is
  * why capture has to load it, NULL for a table that is new to it. Nothing when there is no such table any more. */
 bool stream_announce(struct mysql_stream *stream, struct stream_table *table, const char *reload, struct error *err);

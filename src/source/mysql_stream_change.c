@@ -1,8 +1,9 @@
 /* What definition statements told of a table and no row has used yet: which columns were renamed, and what added ones were
  * filled with. Only the statements' text says it, so it waits in the position, where a restart finds it:
  *
- *   "pending": {"schema": {"table": [["from", "to"], …, ["", "added", default]]}}
+ *   "pending": {"schema": {"table": [["from", "to"], …, ["", "added", default]], "gone": null}}
  *
+ * null stands for a table that was dropped: the next one of its name is another, but there is nothing to tell until it comes.
  * The default is null without DEFAULT in the statement, true for NULL, a text for a literal, false for what is computed. */
 #include <stdlib.h>
 #include <string.h>
@@ -57,29 +58,43 @@ static void add_columns(json_t *pending, const struct mysql_statement *statement
     }
 }
 
-void stream_note_change(struct mysql_stream *stream, const struct stream_table *table,
-                        const struct mysql_statement *statement) {
-    json_t *pending = pending_of(stream, table);
-    if (pending == NULL) {
-        if (stream->position.pending == NULL)
-            stream->position.pending = json_object();
-        json_t *schema = json_object_get(stream->position.pending, table->schema);
-        if (schema == NULL) {
-            schema = json_object();
-            json_object_set_new(stream->position.pending, table->schema, schema);
-        }
-        pending = json_array();
-        json_object_set_new(schema, table->name, pending);
+static void set_pending(struct mysql_stream *stream, const struct stream_table *table, json_t *pending) {
+    if (stream->position.pending == NULL)
+        stream->position.pending = json_object();
+    json_t *schema = json_object_get(stream->position.pending, table->schema);
+    if (schema == NULL) {
+        schema = json_object();
+        json_object_set_new(stream->position.pending, table->schema, schema);
     }
-    if (statement != NULL) {
-        add_renames(pending, statement);
-        add_columns(pending, statement);
-    }
+    json_object_set_new(schema, table->name, pending);
     stream->position_changed = true;
     stream->position_reported = false;
 }
 
-void stream_forget_changes(struct mysql_stream *stream, const struct stream_table *table) {
+void stream_note_change(struct mysql_stream *stream, struct stream_table *table,
+                        const struct mysql_statement *statement) {
+    json_t *pending = pending_of(stream, table);
+    pending = json_is_array(pending) ? json_incref(pending) : json_array();
+    add_renames(pending, statement);
+    add_columns(pending, statement);
+    set_pending(stream, table, pending);
+    stream_forget_shown(table);
+}
+
+void stream_note_gone(struct mysql_stream *stream, struct stream_table *table) {
+    set_pending(stream, table, json_null());
+    stream_forget_shown(table);
+}
+
+void stream_note_created(struct mysql_stream *stream, struct stream_table *table) {
+    if (!json_is_null(pending_of(stream, table)))
+        return;
+    set_pending(stream, table, json_array());
+    stream_forget_shown(table);
+}
+
+void stream_forget_changes(struct mysql_stream *stream, struct stream_table *table) {
+    stream_forget_shown(table);
     json_t *schema = json_object_get(stream->position.pending, table->schema);
     if (schema == NULL || json_object_del(schema, table->name) != 0)
         return;
@@ -91,6 +106,22 @@ void stream_forget_changes(struct mysql_stream *stream, const struct stream_tabl
 
 bool stream_has_changes(const struct mysql_stream *stream, const struct stream_table *table) {
     return pending_of(stream, table) != NULL;
+}
+
+bool stream_owes(const struct mysql_stream *stream, const struct stream_table *table) {
+    return json_is_array(pending_of(stream, table));
+}
+
+bool stream_is_unsettled(const struct mysql_stream *stream) {
+    const char *name;
+    json_t *schema, *table;
+    json_object_foreach(stream->position.pending, name, schema) {
+        json_object_foreach(schema, name, table) {
+            if (json_is_array(table))
+                return true;
+        }
+    }
+    return false;
 }
 
 /* ---- using it */
@@ -174,7 +205,7 @@ static bool find_initial(struct mysql_stream *stream, const struct mysql_schema 
                             : mysql_default_of_literal(&stream->arena, &shown->column, json_string_value(added));
     bool agreed = said.known && is_same_text(said.text, shown->initial.text);
     if (agreed)
-        column->initial = shown->initial.text;
+        column->initial = arena_strdup(&stream->arena, shown->initial.text);
     return agreed;
 }
 

@@ -55,6 +55,7 @@ void stream_tables_deinit(struct mysql_stream *stream) {
         struct stream_table *table = stream->known[i];
         if (table == NULL)
             continue;
+        stream_forget_shown(table);
         if (table->skip.text != NULL)
             mysql_position_deinit(&table->skip.position);
         mem_free(table->skip.text);

@@ -57,8 +57,7 @@ static bool drop_table(struct mysql_stream *stream, const char *schema, const ch
         return true;
     table->dropped = true;
     push_table_event(stream, SOURCE_DROP, table);
-    stream_forget_changes(stream, table);
-    stream_note_change(stream, table, NULL); /* the next table of that name is another */
+    stream_note_gone(stream, table);
     return true;
 }
 
@@ -84,7 +83,10 @@ static bool create_table(struct mysql_stream *stream, const struct mysql_stateme
     const struct mysql_statement_table *created = &statement->tables[0];
     if (statement->replaces && !drop_table(stream, created->schema, created->name, err))
         return false;
-    stream_find_table(stream, created->schema, created->name)->dropped = false;
+    struct stream_table *table = stream_find_table(stream, created->schema, created->name);
+    table->dropped = false;
+    if (table->chosen)
+        stream_note_created(stream, table);
     return true;
 }
 

@@ -303,20 +303,19 @@ static struct source_event *push_table(struct mysql_stream *stream, struct strea
     return event;
 }
 
-static void announce(struct mysql_stream *stream, struct stream_map *map, const struct mysql_schema *schema,
-                     struct table *next) {
-    struct source_event *event = push_table(stream, map->table, next);
-    if (map->table->source->current != NULL) {
+void stream_announce_next(struct mysql_stream *stream, struct stream_table *table, const struct mysql_schema *schema,
+                          struct table *next) {
+    struct source_event *event = push_table(stream, table, next);
+    if (table->source->current != NULL) {
         struct column_rename *renames;
-        event->rename_count = stream_collect_renames(stream, map->table, next, &renames);
+        event->rename_count = stream_collect_renames(stream, table, next, &renames);
         event->renames = renames;
-        const char *unknown = stream_set_initial_values(stream, schema, map->table, next, renames, event->rename_count);
+        const char *unknown = stream_set_initial_values(stream, schema, table, next, renames, event->rename_count);
         if (unknown != NULL)
             event->reload =
                 arena_printf(&stream->arena, "the log does not tell what the added column %s was filled with", unknown);
     }
-    map->announced = next;
-    stream_forget_changes(stream, map->table);
+    stream_forget_changes(stream, table);
 }
 
 bool stream_announce(struct mysql_stream *stream, struct stream_table *table, const char *reload, struct error *err) {
@@ -374,6 +373,12 @@ static bool have_same_words(const struct table *a, const struct table *b) {
     return true;
 }
 
+bool stream_is_known(const struct mysql_stream *stream, const struct stream_table *table, const struct table *next) {
+    const struct table *current = table->source != NULL ? table->source->current : NULL;
+    return current != NULL && !stream_adds_known_column(stream, table, current) &&
+           mysql_schema_tables_equal(next, current) && have_same_words(next, current);
+}
+
 /* MariaDB keeps a SEQUENCE in a table and logs its steps as rows. */
 static bool is_sequence(const struct mysql_table_map *from) {
     return from->has_names && from->column_count == 8 && strcmp(from->columns[0].name, "next_not_cached_value") == 0;
@@ -416,12 +421,12 @@ static bool resolve_by_server(struct mysql_stream *stream, struct stream_map *ma
         error_prefix(&why, "table %s.%s", table->schema, table->name);
         return pass_or_fail(stream, map, &why, err);
     }
-    if (current != NULL && !stream_adds_known_column(stream, table, current) &&
-        mysql_schema_tables_equal(definition.table, current) && have_same_words(definition.table, current))
+    if (stream_is_known(stream, table, definition.table))
         return settle(stream, map, from, &definition, err);
     if (!make_plan(stream, map, from, &definition, &why)) /* before it is announced: rows must be readable */
         return pass_or_fail(stream, map, &why, err);
-    announce(stream, map, schema, definition.table);
+    map->announced = definition.table;
+    stream_announce_next(stream, table, schema, definition.table);
     return true;
 }
 

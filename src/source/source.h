@@ -64,7 +64,7 @@ enum source_event_kind {
     SOURCE_COMMIT_PREPARED,   /* name; position behind it: the waiting rows are one transaction now */
     SOURCE_ROLLBACK_PREPARED, /* name; position behind it */
     SOURCE_TABLE,    /* the table has a new version (new_table, renames) from the next row on; a table that capture does
-                        not know yet was created in the log */
+                        not know yet was created in the log. Between transactions with the position behind it, or NULL */
     SOURCE_TRUNCATE, /* all rows of the table are gone; a transaction of its own: position behind it */
     SOURCE_DROP,     /* the table is gone; likewise */
     SOURCE_TABLE_ERROR, /* the table cannot be captured (error): it stops, the others go on */
@@ -86,6 +86,8 @@ struct source_event {
                                   load makes the table right again; NULL when they have not */
     const struct error *error; /* TABLE_ERROR */
     size_t size_bytes;         /* bytes of the log read since the last event */
+    bool unsettled; /* the log told of changed definitions up to here that come as TABLE yet: with the table's next row, or once
+                       the source has seen what they led to */
 };
 
 /* Called for each row of a full load; false stops it (err is set by the callback). */

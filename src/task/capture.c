@@ -144,7 +144,7 @@ static bool is_worth_asking(struct finish_line *line, const struct capture *capt
 static bool caught_up(struct capture *capture, struct finish_line *line, const struct source_event *event, bool *out,
                       struct error *err) {
     *out = false;
-    if (line->target == NULL || capture->in_transaction || capture->position == NULL ||
+    if (line->target == NULL || capture->in_transaction || capture->position == NULL || event->unsettled ||
         !is_worth_asking(line, capture, event))
         return true;
     line->commits = 0;

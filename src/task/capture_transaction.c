@@ -203,6 +203,8 @@ static bool table_version(struct capture *capture, const struct source_event *ev
         return true;
     capture_table_set_version(table, event->new_table, event->renames, event->rename_count);
     capture->position_moved = true;
+    if (event->position != NULL && !capture->catching_up)
+        capture_set_position(capture, event->position, event->time_us);
     log_info("table %s.%s has schema version %u (%zu columns)", table->row.schema, table->row.name, table->row.version,
              event->new_table->column_count);
     return event->reload == NULL || capture_reload_table(capture, table, event->reload, err);

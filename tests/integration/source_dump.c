@@ -8,6 +8,7 @@
  *   source_dump CONFIG stream OPTIONS               an event a line, until the position of --until is reached
  *       --from POSITION   default: now              --until POSITION   default: the end of the log at the start
  *       --until-signal    instead: until SIGTERM
+ *       --settled         and until all changes of definitions that the log told were sent
  *       --known           the tables that the source lists now are known from the start
  *       --table JSON      this version is known (as `tables` prints it)
  *       --skip SCHEMA.TABLE=POSITION                its full load is of that position
@@ -186,7 +187,7 @@ struct follower {
     struct arena *arena;
     struct source_tables *tables;
     const char *from, *until;
-    bool until_signal;
+    bool until_signal, settled;
 };
 
 static json_t *renames_to_json(const struct source_event *event) {
@@ -257,7 +258,7 @@ static int run_stream(struct follower *follower) {
         return fail(&err);
     if (!source_stream_open(follower->source, follower->from, follower->tables, &stream, &err))
         return fail(&err);
-    bool ok = true;
+    bool ok = true, reached = false;
     for (bool done = false; ok && !done;) {
         struct source_event event;
         ok = source_stream_next(stream, &event, &err);
@@ -268,7 +269,10 @@ static int run_stream(struct follower *follower) {
         fflush(stdout);
         follow_event(follower, &event);
         if (event.position != NULL && event.kind != SOURCE_BEGIN && follower->until != NULL)
-            ok = source_position_reached(follower->source, event.position, follower->until, &done, &err);
+            ok = source_position_reached(follower->source, event.position, follower->until, &reached, &err);
+        else if (event.kind == SOURCE_IDLE && follower->settled && follower->from != NULL && !reached)
+            ok = source_position_reached(follower->source, follower->from, follower->until, &reached, &err);
+        done = reached && !(follower->settled && event.unsettled);
     }
     bool stopped = cancel_requested();
     source_stream_close(stream);
@@ -319,6 +323,8 @@ static int parse_stream(struct follower *follower, int count, char **arguments) 
             code = know_listed(follower);
         else if (strcmp(arguments[i], "--until-signal") == 0)
             follower->until_signal = true;
+        else if (strcmp(arguments[i], "--settled") == 0)
+            follower->settled = true;
         else if (next == NULL)
             code = 2;
         else if (strcmp(arguments[i], "--from") == 0)

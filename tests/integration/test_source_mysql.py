@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -540,6 +541,48 @@ def test_renames_survive_a_restart_before_the_next_row(server, shop):
     events = shop.stream(last, "--table", known)
     assert sorted(next(e for e in events if e["event"] == "table")["renames"]) == [["a", "d"], ["b", "a"]]
     assert "pending" not in json.loads(events[-1]["position"])
+
+
+def test_definitions_that_no_row_shows(server, shop):
+    """At the end of the log the server shows what the log has told."""
+    server.sql("create table shop.t (id int primary key, a int); create table shop.gone (id int primary key, a int); create table shop.u (id int primary key)")
+    known = [arg for t in shop.tables().values() for arg in ("--table", json.dumps(t))]
+    start = shop.position()
+    server.sql("alter table shop.t rename column a to b, add c int default 7; alter table shop.gone add b int; drop table shop.gone; insert into shop.u values (1)")
+    events = shop.stream(start, *known, "--settled")
+    assert [(e["event"], e["table"]) for e in events if e["event"] in ("table", "drop")] == [("drop", "shop.gone"), ("table", "shop.t")]
+    told = events[-1]
+    assert (told["renames"], told["reload"], told["new"]["columns"][2]["initial"]) == ([["a", "b"]], None, "7")
+    # A restart behind it does not tell it again; without it, it does, although nothing follows in the log.
+    now = [arg for t in shop.tables().values() for arg in ("--table", json.dumps(t))]
+    assert shop.stream(told["position"], *now, "--settled") == []
+    before = next(e["position"] for e in events if e["event"] == "commit")
+    assert [e["renames"] for e in shop.stream(before, *known, "--settled")] == [[["a", "b"]]]
+
+
+def test_definitions_are_told_while_the_log_goes_on(server, shop):
+    """No silence, and each time the log's end is further: what the server showed counts once that place is reached."""
+    server.sql("create table shop.t (id int primary key, a int); create table shop.u (id int primary key, n int); insert into shop.u values (1, 0)")
+    known = [arg for t in shop.tables().values() for arg in ("--table", json.dumps(t))]
+    start = shop.position()
+    stop = threading.Event()
+
+    def work():
+        with server.connect("shop") as connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("update u set n = n + 1")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    process = shop.start("stream", "--from", start, *known, "--until-signal")
+    try:
+        server.sql("alter table shop.t change a b int; alter table shop.t change b c int")
+        assert next(e for e in map(json.loads, process.stdout) if e["event"] == "table")["renames"] == [["a", "c"]]
+    finally:
+        stop.set()
+        worker.join()
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("text, initial", [
