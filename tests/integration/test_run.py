@@ -44,7 +44,8 @@ def test_changes_arrive_by_themselves(server, table, load):
     with driver(server, table, load) as sluice:
         process = sluice.start("run")
         wait_for_rows(sluice, process, 2)
-        server.sql("insert into shop.t values (3, 'three'); update shop.t set name = 'TWO' where id = 2")
+        # Two transactions: the count tells of the second.
+        server.sql("update shop.t set name = 'TWO' where id = 2; insert into shop.t values (3, 'three')")
         wait_for_rows(sluice, process, 3)
         assert sluice.stop(process) == 0
         assert sluice.query("select id, name from shop.t order by id") == [
