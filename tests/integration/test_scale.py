@@ -126,7 +126,7 @@ ALTERS = "alter table t add column c{i} int; insert into t (name) values ('x'); 
 
 
 @pytest.mark.parametrize("change, rounds, allowed", [
-    pytest.param("", 1500, MB, id="batches"),
+    pytest.param("", 600, MB, id="batches"),
     pytest.param(ALTERS, 100, 4 * MB, id="definitions")])
 def test_a_running_capture_does_not_grow(change, rounds, allowed):
     """Many batches of a few rows, and many definitions: what is done is given back."""
