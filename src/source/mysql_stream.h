@@ -79,14 +79,15 @@ struct mysql_stream {
 
     /* Where the stream is. `position` is behind the last finished group; within a group it is where that begins. */
     struct mysql_position position;
-    bool settled;      /* position's file and pos are of this server: with a start by GTID not before the first event */
-    int64_t settle_ms; /* when the server is asked next for definitions that no row has shown; monotonic */
-    bool is_at_end;    /* the stream began at the end of the log, and nothing came yet */
+    bool settled;   /* position's file and pos are of this server: with a start by GTID not before the first event */
+    bool is_at_end; /* the stream began at the end of the log, and nothing came yet */
     bool complete_from_file_start; /* the current file was read from its beginning */
+    uint32_t log_created;          /* when log_file was made; 0 = its format description did not come yet */
     char *log_file;
-    uint32_t log_created; /* when that was made; 0 = its format description did not come yet */
-    uint64_t log_pos;     /* behind the last event, 64 bits */
-    uint64_t event_pos;   /* where the last event begins */
+    uint64_t log_pos;   /* behind the last event, 64 bits */
+    uint64_t event_pos; /* where the last event begins */
+    int64_t
+        settle_ms; /* when the server is asked next for definitions that no row has shown; monotonic; 0 = not yet set */
     struct buf position_text;
     bool position_changed;  /* position_text is older than position */
     bool position_reported; /* the text was handed out */
