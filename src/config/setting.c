@@ -199,9 +199,17 @@ struct name_list {
     size_t count, capacity;
 };
 
+/* Up to the next comma; those within parentheses are part of a transform: truncate(10, id). */
+static size_t name_length(const char *text) {
+    size_t len = 0;
+    for (int depth = 0; text[len] != '\0' && (text[len] != ',' || depth > 0); len++)
+        depth += (text[len] == '(') - (text[len] == ')' && depth > 0);
+    return len;
+}
+
 static bool add_name(const struct place *place, const char *name, struct name_list *list, struct error *err) {
     char option[OPTION_TEXT_BYTES];
-    if (name[0] == '\0' || strchr(name, ',') != NULL)
+    if (name[0] == '\0' || name[name_length(name)] != '\0')
         return reading_error(place->reading, place->line, err,
                              "%s: \"%.80s\" cannot be a key column: its name is empty or has a comma",
                              place_name(place, option), name);
@@ -216,13 +224,16 @@ static bool add_name(const struct place *place, const char *name, struct name_li
 
 /* "a, b" */
 static bool add_names_of_text(const struct place *place, const char *text, struct name_list *list, struct error *err) {
-    char *rest = arena_strdup(&place->reading->config->arena, text);
-    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
-        name += strspn(name, " ");
-        for (size_t len = strlen(name); len > 0 && name[len - 1] == ' '; len--)
-            name[len - 1] = '\0';
-        if (!add_name(place, name, list, err))
+    for (const char *at = text; at != NULL;) {
+        size_t len = name_length(at);
+        const char *end = at + len;
+        for (; len > 0 && *at == ' '; len--)
+            at++;
+        while (len > 0 && at[len - 1] == ' ')
+            len--;
+        if (!add_name(place, arena_strndup(&place->reading->config->arena, at, len), list, err))
             return false;
+        at = *end == ',' ? end + 1 : NULL;
     }
     return true;
 }

@@ -25,6 +25,9 @@ def binary():
     return path if path.is_absolute() else ROOT / path
 
 
+FORMAT = os.environ.get("SLUICE_TEST_FORMAT", "parquet")  # of the lake's tables, where a test does not say it
+
+
 class SluiceError(AssertionError):
     pass
 
@@ -40,7 +43,7 @@ class Sluice:
         self.config = {
             "task": "test",
             "raw": {"location": f"file://{self.raw}"},
-            "lake": {"location": f"file://{self.lake}", "database": "lake", "format": "parquet"},
+            "lake": {"location": f"file://{self.lake}", "database": "lake", "format": FORMAT},
             "state": f"sqlite://{self.folder}/state.db",
             "catalog": f"sqlite://{self.folder}/catalog.db",
         }

@@ -120,6 +120,7 @@ static void test_tables(void **state) {
                                           "- {schema: shop, table: b.c, primary_key: [], partition_key: null}\n"
                                           "- name: shop.d\n"
                                           "  primary_key: x, y\n"
+                                          "  partition_key: month(at), truncate(10, id) ,x\n"
                                           "  columns: {price: \"decimal(10,2)\", id: BIGINT}\n");
     assert_int_equal(config->table_count, 3);
     const struct config_table *a = config_find_table(config, "shop", "a");
@@ -139,6 +140,9 @@ static void test_tables(void **state) {
     assert_non_null(d);
     assert_int_equal(d->primary_key_count, 2);
     assert_string_equal(d->primary_key[1], "y");
+    assert_int_equal(d->partition_key_count, 3);
+    assert_string_equal(d->partition_key[1], "truncate(10, id)");
+    assert_string_equal(d->partition_key[2], "x");
     assert_int_equal(d->column_count, 2);
     assert_string_equal(d->columns[0].name, "price");
     assert_string_equal(d->columns[0].type, "decimal(10,2)");
