@@ -10,7 +10,8 @@
  *   MINIMAL, NO_LOG            names and the rest are taken by place, and only if number and types of the columns agree;
  *                              else the table fails with what to do
  *
- * A definition that equals `current` is no event; another one is announced as SOURCE_TABLE before its first row. */
+ * A definition that equals `current` is no event; another one is announced as SOURCE_TABLE before its first row, or without one
+ * by mysql_stream_settle.c. */
 #include "source/mysql_stream.h"
 
 #include <string.h>

@@ -19,6 +19,8 @@ static void parse(struct arena *arena, const uint8_t *data, size_t size, struct 
         assert(out->tables[i].schema != NULL && out->tables[i].name != NULL);
     for (size_t i = 0; i < out->rename_count; i++)
         assert(strlen(out->renames[i].from) <= size && strlen(out->renames[i].to) <= size);
+    for (size_t i = 0; i < out->changed_count; i++)
+        assert(out->changed[i].type == NULL || strlen(out->changed[i].type) <= 2 * size + sizeof " unsigned zerofill");
     mem_free(text);
 }
 
