@@ -6,7 +6,8 @@
  *       {"catalog", "namespace", "name", "location", "format_version",
  *        "fields": [{"id", "name", "type", "required"}], "spec": [{"source_id", "name", "transform"}],
  *        "files": [{"content", "path", "records", "size", "referenced", "partition": {source id: text},
- *                   "sizes": {id: n}, "counts": {id: n}, "nulls": {id: n}, "lower": {id: text}, "upper": {id: text}}],
+ *                   "sizes": {id: n}, "counts": {id: n}, "nulls": {id: n}, "lower": {id: text}, "upper": {id: text},
+ *                   "positions": [n]: of deletes, which are then written to the path as a deletion vector}],
  *        "summary": {…}}
  *
  * Values are texts as the engine writes them; partitions are given by their sources' values. */
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "catalog/catalog.h"
 #include "lake/iceberg/manifest.h"
+#include "lake/iceberg/puffin.h"
 #include "store/store.h"
 
 static struct error err;
@@ -274,8 +276,25 @@ static const struct slice *get_partition(struct write *write, const json_t *sour
     return values;
 }
 
+static void write_vector(const json_t *positions, struct iceberg_file *out) {
+    struct puffin_writer writer;
+    struct roaring set;
+    roaring_init(&set);
+    puffin_writer_init(&writer);
+    for (size_t i = 0; i < json_array_size(positions); i++)
+        roaring_add(&set, (uint64_t)json_integer_value(json_array_get(positions, i)));
+    require(puffin_add_vector(&writer, out->referenced_file, &set, &out->content_offset, &out->content_size, &err));
+    puffin_finish(&writer);
+    write_whole(out->path, (struct slice){writer.file.data, writer.file.len});
+    out->format = "PUFFIN";
+    out->record_count = (int64_t)roaring_count(&set);
+    out->size_bytes = (int64_t)writer.file.len;
+    puffin_writer_deinit(&writer);
+    roaring_deinit(&set);
+}
+
 static struct iceberg_entry get_entry(struct write *write, const json_t *file) {
-    return (struct iceberg_entry){
+    struct iceberg_entry entry = {
         .status = ICEBERG_ADDED,
         .snapshot_id = write->snapshot_id,
         .sequence_number = ICEBERG_NO_NUMBER,
@@ -297,6 +316,9 @@ static struct iceberg_entry get_entry(struct write *write, const json_t *file) {
                  .content_offset = ICEBERG_NO_NUMBER,
                  .content_size = ICEBERG_NO_NUMBER},
     };
+    if (json_object_get(file, "positions") != NULL)
+        write_vector(json_object_get(file, "positions"), &entry.file);
+    return entry;
 }
 
 /* False when there is no file of that kind. */

@@ -168,6 +168,23 @@ def test_partitions_deletes_and_several_commits(lake):
         assert got["at hour"] == (row(n)["at"] - dt.datetime(1970, 1, 1)) // dt.timedelta(hours=1)
 
 
+def test_deletion_vectors(lake):
+    """Of an array, of bits, and of every row; a file without one stays as it is."""
+    gone = [[0, 2, 19999], list(range(1, 20000, 3)), list(range(10))]
+    small = [{**row(0), "id": n} for n in range(20000)]
+    files = [data_file(lake.folder, f"{i}.parquet", rows) for i, rows in enumerate([small, small, [row(n) for n in range(10)], [row(77)]])]
+    lake.write(fields=FIELDS, format_version=3, files=files)
+    vectors = [{"content": 1, "path": f"file://{lake.folder}/t/data/{i}.puffin", "referenced": files[i]["path"], "partition": {}, "sizes": {},
+                "positions": positions} for i, positions in enumerate(gone)]
+    lake.write(files=vectors, summary={"operation": "delete"})
+    table = lake.table()
+    got = table.scan(selected_fields=("id",)).to_arrow()["id"].to_pylist()
+    assert got == [n for positions in map(set, gone[:2]) for n in range(20000) if n not in positions] + [77]
+    deletes = {e["data_file"]["file_path"]: e["data_file"] for e in table.inspect.entries().to_pylist() if e["data_file"]["content"] == 1}
+    assert [deletes[v["path"]]["file_format"] for v in vectors] == ["PUFFIN"] * 3
+    assert [deletes[v["path"]]["record_count"] for v in vectors] == [len(positions) for positions in gone]
+
+
 # --- turn by turn ---
 
 
