@@ -51,24 +51,23 @@ static void put_vector(struct buf *out, const struct roaring *positions, size_t 
 
 bool puffin_add_vector(struct puffin_writer *writer, const char *data_file, const struct roaring *positions,
                        int64_t *offset, int64_t *size, struct error *err) {
-    size_t bytes = roaring_written_bytes(positions), start = writer->file.len;
+    size_t bytes = roaring_written_bytes(positions), start = writer->file.len, length = bytes + VECTOR_FRAME_BYTES;
     char cardinality[24];
-    if (bytes > PUFFIN_BLOBS_MAX_BYTES - VECTOR_FRAME_BYTES ||
-        start > PUFFIN_BLOBS_MAX_BYTES - VECTOR_FRAME_BYTES - bytes)
+    if (length > PUFFIN_BLOBS_MAX_BYTES || start > PUFFIN_BLOBS_MAX_BYTES - length)
         return error_set(err, ERROR_DATA, "%s: its deletion vector of %zu bytes would make the Puffin file too large",
                          data_file, bytes);
     snprintf(cardinality, sizeof cardinality, "%" PRIu64, roaring_count(positions));
     /* The snapshot is not known yet: the specification wants -1. */
-    json_t *blob = json_pack("{s:s, s:[i], s:i, s:i, s:I, s:I, s:{s:s, s:s}}", "type", PUFFIN_DELETION_VECTOR, "fields",
-                             ROW_POSITION_FIELD, "snapshot-id", -1, "sequence-number", -1, "offset", (json_int_t)start,
-                             "length", (json_int_t)(bytes + VECTOR_FRAME_BYTES), "properties", "referenced-data-file",
-                             data_file, "cardinality", cardinality);
+    json_t *blob =
+        json_pack("{s:s, s:[i], s:i, s:i, s:I, s:I, s:{s:s, s:s}}", "type", PUFFIN_DELETION_VECTOR, "fields",
+                  ROW_POSITION_FIELD, "snapshot-id", -1, "sequence-number", -1, "offset", (json_int_t)start, "length",
+                  (json_int_t)length, "properties", "referenced-data-file", data_file, "cardinality", cardinality);
     if (blob == NULL)
         return error_set(err, ERROR_DATA, "the location of a data file is not UTF-8: %s", data_file);
     json_array_append_new(writer->blobs, blob);
     put_vector(&writer->file, positions, bytes);
     *offset = (int64_t)start;
-    *size = (int64_t)(bytes + VECTOR_FRAME_BYTES);
+    *size = (int64_t)length;
     return true;
 }
 
