@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import EqualTo, GreaterThanOrEqual
@@ -174,6 +175,25 @@ def test_another_writer_in_between(shop):
     assert last["sluice.last-full-load-date"] == ours["sluice.last-full-load-date"]
     assert [f.name for f in shop.table.schema().fields][:6] == ["Op", *COLUMNS]
     assert {f.name for f in shop.table.schema().fields} >= {"note", "uuid"}
+
+
+def test_files_without_field_ids(shop):
+    """Another writer added a file as it was: the name mapping says which column is which."""
+    shop.full_load(range(5))
+    shop.load()
+    rows = [{"Op": "I", **shop.row(i, "added")} for i in (100, 101, 102)]
+    path = shop.sluice.lake / "item" / "data" / "added.parquet"
+    pq.write_table(pa.Table.from_pylist([{k: row[k] for k in reversed(row)} for row in rows], pa.schema(
+        [(f.name, f.type) for f in reversed(shop.table.schema().as_arrow())])), path)
+    shop.table.add_files([f"file://{path}"])
+    shop.rows |= {row["id"]: row for row in rows}
+    shop.check()
+    shop.change([("U", 101, "ours"), ("D", 102, "x"), ("D", 1, "x")])
+    shop.load()
+    shop.check()
+    shop.change([("D", 101, "x"), ("U", 100, "ours"), ("I", 102, "again")])
+    shop.load()
+    shop.check()
 
 
 def test_the_watermark_outlives_its_snapshot(shop):

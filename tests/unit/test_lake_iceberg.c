@@ -31,6 +31,17 @@ static void test_of_two_loads_one_commits(void **state) {
     }
 }
 
+static void test_a_load_that_fails_leaves_nothing(void **state) {
+    struct fixture *f = *state;
+    struct lake_load load = keyed_load();
+    load.full_load_sql =
+        "SELECT 'I' AS \"Op\", range AS id, CASE WHEN range = 250000 THEN error('bad') ELSE 'a' END AS name "
+        "FROM range(300000)";
+    assert_false(try_load(f, load, NULL, NULL));
+    char *names = names_of(f);
+    assert_null(names);
+}
+
 static void test_files_out_of_range_are_not_opened(void **state) {
     struct fixture *f = *state;
     struct lake_result result;
@@ -103,6 +114,7 @@ static void test_a_partition_value_that_names_no_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_of_two_loads_one_commits, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_a_load_that_fails_leaves_nothing, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_files_out_of_range_are_not_opened, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_a_reader_keeps_its_version, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_a_type_that_is_no_promotion_is_another_field, setup_iceberg, teardown),

@@ -9,6 +9,7 @@ static struct iceberg_table *iceberg_table_of(struct lake_table *table) { return
 static void iceberg_close(struct lake_table *base) {
     struct iceberg_table *table = iceberg_table_of(base);
     iceberg_metadata_free(table->metadata);
+    json_decref(table->name_mapping);
     mem_free(table->files.data);
     mem_free(table->files.deletes);
     arena_deinit(&table->arena);

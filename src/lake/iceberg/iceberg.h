@@ -44,6 +44,7 @@ struct iceberg_live_file {
     size_t manifest;  /* index into table->manifests */
     size_t partition; /* numbers the pairs of spec and values: files of the same number are in the same partition */
     bool has_deletes; /* of a data file: delete files may name rows of it */
+    bool by_name;     /* of a data file: its columns have no field ids, the table's name mapping says which they are */
 };
 
 struct iceberg_files {
@@ -64,7 +65,8 @@ struct iceberg_table {
     const int32_t *field_ids;                /* of the version's columns */
     struct iceberg_manifest_file *manifests; /* of the current snapshot */
     size_t manifest_count;
-    bool has_files; /* `files` were read */
+    json_t *name_mapping; /* schema.name-mapping.default; NULL: none */
+    bool has_files;       /* `files` were read */
     struct iceberg_files files;
 };
 
@@ -84,10 +86,17 @@ const char *iceberg_location(const struct lake *lake, struct arena *arena, const
 
 /* The manifests of the current snapshot; none without one. */
 bool iceberg_read_list(struct iceberg_table *table, struct error *err);
-/* The files of the current snapshot into table->files, once. */
+/* The files of the current snapshot into table->files, once. Of a table with a name mapping the footers are read too. */
 bool iceberg_read_files(struct iceberg_table *table, struct error *err);
 /* Kind OUTSIDE when there are files that sluice cannot read: not Parquet, equality deletes, deletion vectors. */
 bool iceberg_check_files(const struct iceberg_table *table, struct error *err);
+
+/* --- iceberg_mapping.c: files without field ids, which other writers added as they were */
+
+/* Sets by_name of the files in table->files, by their footers, when the table has a name mapping. */
+bool iceberg_read_mapping(struct iceberg_table *table, struct error *err);
+/* The names that a field may have in files without ids: a JSON array of texts; NULL: none. */
+const json_t *iceberg_mapped_names(const struct iceberg_table *table, int32_t field_id);
 
 /* --- iceberg_read.c: SQL that reads files of the current snapshot */
 
@@ -99,13 +108,14 @@ struct iceberg_read_column {
 /* Rows of some data files without those that are deleted. */
 struct iceberg_read {
     const struct iceberg_table *table;
-    const size_t *files; /* indexes into table->files.data; those without deletes first (iceberg_sort_files) */
+    const size_t *files; /* indexes into table->files.data; sorted by iceberg_sort_files */
     size_t file_count;
     const struct iceberg_read_column *columns;
     size_t column_count;
     bool with_position; /* also _sluice_file BIGINT, an index into `files`, and _sluice_row BIGINT */
     const char *join;   /* "JOIN … ON …" with the rows as b; the result has b's columns only; NULL: none */
 };
+/* Those without deletes first; in each half, those with field ids first. */
 void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count);
 bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err);
 /* SELECT i, d, pos: the rows of read->files[i] that the delete file table->files.deletes[d] names, for those files that have
@@ -169,6 +179,8 @@ bool iceberg_settle(struct iceberg_load *load, const char *stage, const struct v
  * they are not in the lake. */
 const char *iceberg_data_name(const struct iceberg_load *load, struct error *err);
 const char *iceberg_metadata_name(const struct iceberg_load *load, struct error *err);
+/* Removes a folder that the engine wrote into, and what it left there. */
+void iceberg_drop_stage(const struct iceberg_load *load, const char *stage);
 
 /* --- iceberg_columns.c: the lake's columns and Iceberg's fields */
 

@@ -84,6 +84,8 @@ static bool write_one(struct iceberg_load *load, const char *folder, const struc
         ok = iceberg_settle(load, stage, &row[ICEBERG_COPY_FILENAME], name, err);
     }
     engine_result_free(result);
+    if (!ok)
+        iceberg_drop_stage(load, stage);
     buf_deinit(&sql);
     mem_free(url);
     return ok;

@@ -177,9 +177,9 @@ bool iceberg_read_files(struct iceberg_table *table, struct error *err) {
     if (!table->has_files) {
         number_partitions(table);
         mark_deletes(&table->files);
-        table->has_files = true;
+        table->has_files = iceberg_read_mapping(table, err);
     }
-    return true;
+    return table->has_files;
 }
 
 /* --- what sluice can read */

@@ -49,12 +49,44 @@ static void append_schema(const struct iceberg_read *read, struct buf *sql) {
     buf_append_text(sql, "}, hive_partitioning = false");
 }
 
-static void append_columns(const struct iceberg_read *read, struct buf *sql) {
+/* The same by the names that a column may have: {'id': {'name': 'c0n0', …}}. */
+static void append_schema_by_name(const struct iceberg_read *read, struct buf *sql) {
+    const char *separator = "schema = MAP {";
+    for (size_t i = 0; i < read->column_count; i++) {
+        const json_t *names = iceberg_mapped_names(read->table, read->columns[i].field_id);
+        char type[TYPE_TEXT_BYTES];
+        type_format_sql(read->columns[i].as.type, type);
+        for (size_t j = 0; j < json_array_size(names); j++) {
+            const json_t *name = json_array_get(names, j);
+            buf_append_text(sql, separator);
+            buf_append_sql_text(sql, json_string_value(name), json_string_length(name));
+            buf_printf(sql, ": {'name': 'c%zun%zu', 'type': '%s', 'default_value': NULL}", i, j, type);
+            separator = ", ";
+        }
+    }
+    if (separator[0] == 's') /* no column at all */
+        buf_printf(sql, "%s'': {'name': 'none', 'type': 'BIGINT', 'default_value': NULL}", separator);
+    buf_append_text(sql, "}, hive_partitioning = false");
+}
+
+static void append_value_by_name(const struct iceberg_read *read, size_t i, struct buf *sql) {
+    size_t count = json_array_size(iceberg_mapped_names(read->table, read->columns[i].field_id));
+    for (size_t j = 0; j < count; j++)
+        buf_printf(sql, "%sf.c%zun%zu", j == 0 ? "coalesce(" : ", ", i, j);
+    if (count == 0)
+        iceberg_append_literal(sql, NULL, read->columns[i].as.type);
+    else
+        buf_append_char(sql, ')');
+}
+
+static void append_columns(const struct iceberg_read *read, bool by_name, struct buf *sql) {
     for (size_t i = 0; i < read->column_count; i++) {
         const struct iceberg_read_column *column = &read->columns[i];
         buf_append_text(sql, i == 0 ? "" : ", ");
         if (column->field_id == 0)
             iceberg_append_literal(sql, column->as.initial, column->as.type);
+        else if (by_name)
+            append_value_by_name(read, i, sql);
         else
             buf_printf(sql, "f.c%zu", i);
         buf_append_text(sql, " AS ");
@@ -78,11 +110,12 @@ static bool append_location(const struct iceberg_read *read, const char *locatio
     return url != NULL;
 }
 
-/* The rows of the files `from` up to before `to`, without a look at deletes. */
-static bool append_rows(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
-                        struct error *err) {
+/* The rows of the files `from` up to before `to`, which have field ids or all have none. */
+static bool append_run(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
+                       struct error *err) {
+    bool by_name = file_at(read, from)->by_name;
     buf_append_text(sql, "SELECT ");
-    append_columns(read, sql);
+    append_columns(read, by_name, sql);
     if (with_position)
         buf_printf(sql,
                    "%sCAST(f.file_index AS BIGINT) + %zu AS _sluice_file, CAST(f.file_row_number AS BIGINT) AS "
@@ -95,8 +128,24 @@ static bool append_rows(const struct iceberg_read *read, size_t from, size_t to,
             return false;
     }
     buf_append_text(sql, "], ");
-    append_schema(read, sql);
+    if (by_name)
+        append_schema_by_name(read, sql);
+    else
+        append_schema(read, sql);
     buf_append_text(sql, ") AS f");
+    return true;
+}
+
+/* The rows of the files `from` up to before `to`, without a look at deletes. */
+static bool append_rows(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
+                        struct error *err) {
+    for (size_t start = from, end; start < to; start = end) {
+        for (end = start + 1; end < to && file_at(read, end)->by_name == file_at(read, start)->by_name;)
+            end++;
+        buf_append_text(sql, start > from ? " UNION ALL " : "");
+        if (!append_run(read, start, end, with_position, sql, err))
+            return false;
+    }
     return true;
 }
 
@@ -204,16 +253,16 @@ static void append_nothing(const struct iceberg_read *read, struct buf *sql) {
 }
 
 void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count) {
-    size_t *dirty = mem_alloc((count + 1) * sizeof *dirty), clean = 0, left = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (table->files.data[files[i]].has_deletes)
-            dirty[left++] = files[i];
-        else
-            files[clean++] = files[i];
-    }
-    if (left > 0)
-        memcpy(files + clean, dirty, left * sizeof *dirty);
-    mem_free(dirty);
+    size_t *sorted = mem_alloc((count + 1) * sizeof *sorted), taken = 0;
+    for (int group = 0; group < 4; group++)
+        for (size_t i = 0; i < count; i++) {
+            const struct iceberg_live_file *file = &table->files.data[files[i]];
+            if (file->has_deletes * 2 + file->by_name == group)
+                sorted[taken++] = files[i];
+        }
+    if (count > 0)
+        memcpy(files, sorted, count * sizeof *files);
+    mem_free(sorted);
 }
 
 /* How many files at the front have no deletes. */

@@ -94,3 +94,16 @@ const char *iceberg_data_name(const struct iceberg_load *load, struct error *err
 const char *iceberg_metadata_name(const struct iceberg_load *load, struct error *err) {
     return folder_name(load, iceberg_metadata_folder(load->next), err);
 }
+
+void iceberg_drop_stage(const struct iceberg_load *load, const char *stage) {
+    struct store *store = load->table->base.lake->store;
+    struct store_list list = {0};
+    struct arena arena;
+    arena_init(&arena);
+    if (!store_list(store, &arena, arena_printf(&arena, "%s/", stage), true, &list, NULL))
+        list.count = 0;
+    for (size_t i = 0; i < list.count; i++)
+        store_remove(store, list.entries[i].name, NULL);
+    store_remove(store, arena_printf(&arena, "%s/nothing", stage), NULL); /* the empty folder, where there are such */
+    arena_deinit(&arena);
+}

@@ -199,8 +199,7 @@ static bool run_copy(struct writer *writer, const struct slice *partition, struc
     while (ok && (ok = engine_result_next(result, &row, err)) && row != NULL)
         ok = take_file(writer, row, stage, partition, err);
     engine_result_free(result);
-    if (ok) /* the engine makes a folder also for no rows */
-        store_remove(store, arena_printf(load->arena, "%s/nothing", stage), NULL);
+    iceberg_drop_stage(load, stage); /* the engine makes a folder also for no rows */
     mem_free(url);
     return ok;
 }
