@@ -27,8 +27,8 @@ void roaring_deinit(struct roaring *set) {
 /* The index of the first container whose key is not below `key`. */
 static size_t find_container(const struct roaring *set, uint64_t key) {
     size_t low = 0, high = set->count;
-    if (high > 0 && set->containers[high - 1].key < key)
-        return high;
+    if (high > 0 && set->containers[high - 1].key <= key) /* positions rise */
+        return set->containers[high - 1].key == key ? high - 1 : high;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (set->containers[middle].key < key)
