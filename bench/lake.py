@@ -197,6 +197,7 @@ class Bench:
             self.measure(TENFOLD_INITIAL[self.memory], "initial_parquet", self.tool.orders.rows, lambda: self.begin("parquet"), 1)
             self.keep("base")
             self.measure(TENFOLD_CHANGED[self.memory], "changes", self.tool.orders.changes, lambda: self.restore("base", "newest"))
+            shutil.rmtree(self.folder / "base")  # it takes much room
         shutil.rmtree(self.folder)
 
 
