@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_taken(raw, text, words):
 def test_an_error_is_utf8_without_control_characters(value):
     """Also where it was cut within a character."""
     table = {"name": "shop.t", "primary_key": ["id"], "partition_key": ["name"], "active": True}
-    with Sluice(source={"engine": "dms"}, tables=[table]) as sluice:
+    with Sluice(source={"engine": "dms"}, lake={"format": "parquet"}, tables=[table]) as sluice:
         (sluice.raw / "shop" / "t").mkdir(parents=True)
         (sluice.raw / "shop" / "t" / "LOAD00000001.csv").write_text(f"id,name\n1,{value}\n")
         done = subprocess.run([*sluice.command("--log-format", "json"), "load"], capture_output=True, timeout=60)
@@ -288,6 +288,7 @@ def test_disk_full_on_the_raw_side(server, when, small_disk):
 def test_disk_full_on_the_lake_side(raw, small_disk):
     raw.config["lake"]["location"] = f"file://{small_disk}/lake"
     raw.config["state"] = f"sqlite://{raw.folder}/second.db"
+    raw.config["catalog"] = f"sqlite://{raw.folder}/second-catalog.db"
     raw.write_config()
     path = raw.raw / "shop" / "t" / "LOAD00000001.csv"
     path.write_text("id,price,name\n" + "".join(f"{i},1.00,{hash((i, 1)):x}{hash((i, 2)):x}{hash((i, 3)):x}\n" for i in range(40000)))

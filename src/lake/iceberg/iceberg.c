@@ -2,6 +2,7 @@
 #include "lake/iceberg/iceberg.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 static struct iceberg_table *iceberg_table_of(struct lake_table *table) { return (struct iceberg_table *)table; }
@@ -53,18 +54,31 @@ static bool show_version(struct iceberg_table *table, struct error *err) {
     return true;
 }
 
+/* The metadata file that the catalog names; *found false when it is gone, and the table with it: a full load makes it anew. */
+static bool read_metadata_file(struct iceberg_table *table, struct slice *text, bool *found, struct error *err) {
+    struct error own = {0};
+    *found = iceberg_read_file(table->base.lake, &table->arena, table->metadata_file, ICEBERG_METADATA_MAX_BYTES, text,
+                               &own);
+    if (*found || own.code == ENOENT)
+        return true;
+    if (err != NULL)
+        *err = own;
+    return false;
+}
+
 static bool read_table(struct iceberg_table *table, struct error *err) {
     struct slice text;
+    bool found = false;
     if (!catalog_table_find(table->base.lake->catalog, &table->arena, &table->catalog_table, &table->metadata_file,
                             err))
         return false;
     if (table->metadata_file == NULL)
         return true;
-    return iceberg_read_file(table->base.lake, &table->arena, table->metadata_file, ICEBERG_METADATA_MAX_BYTES, &text,
-                             err) &&
-           (iceberg_metadata_read(text, &table->metadata, err) ||
-            error_prefix(err, "reading %s", table->metadata_file)) &&
-           show_version(table, err);
+    if (!read_metadata_file(table, &text, &found, err))
+        return false;
+    return !found || ((iceberg_metadata_read(text, &table->metadata, err) ||
+                       error_prefix(err, "reading %s", table->metadata_file)) &&
+                      show_version(table, err));
 }
 
 static bool iceberg_open(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err) {

@@ -59,8 +59,8 @@ struct iceberg_table {
     struct lake_table base;
     struct arena arena; /* owns everything here but the metadata */
     struct catalog_table catalog_table;
-    const char *metadata_file;               /* NULL: the table does not exist yet */
-    struct iceberg_metadata *metadata;       /* NULL: likewise */
+    const char *metadata_file;               /* what the catalog names; NULL: no table */
+    struct iceberg_metadata *metadata;       /* NULL: the table does not exist */
     int32_t op_field;                        /* field id of Op */
     const int32_t *field_ids;                /* of the version's columns */
     struct iceberg_manifest_file *manifests; /* of the current snapshot */

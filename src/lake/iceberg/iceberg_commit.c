@@ -259,7 +259,7 @@ static bool write_metadata(struct commit *commit, const char **location, struct 
         arena_printf(load->arena, "%s/%05lu-%s.metadata.json", commit->folder, next_number(before), load->commit);
     struct buf text;
     buf_init(&text, ICEBERG_METADATA_MAX_BYTES);
-    iceberg_metadata_finish(load->next, before, clock_now_us() / 1000);
+    iceberg_metadata_finish(load->next, load->table->metadata != NULL ? before : NULL, clock_now_us() / 1000);
     iceberg_metadata_write(load->next, &text);
     bool ok = put(commit, name, (struct slice){text.data, text.len}, err) && fault_point("lake.metadata_written", err);
     *location = iceberg_location(load->table->base.lake, load->arena, name);
