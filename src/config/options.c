@@ -414,9 +414,9 @@ static const struct option table_options[] = {
      .count_offset = offsetof(struct config_table, partition_key_count),
      .set_offset = offsetof(struct config_table, has_partition_key),
      .example = "[]",
-     .help = "The columns that divide the lake table's files, in Iceberg tables also year(c), month(c), day(c), "
-             "hour(c) and "
-             "truncate(n, c) of a column c; [] or null: none."},
+     .help =
+         "The columns that divide the lake table's files, in Iceberg tables also year(c), month(c), day(c), hour(c), "
+         "bucket(n, c) and truncate(n, c) of a column c; [] or null: none."},
     {.name = "active",
      .kind = OPTION_BOOL,
      .offset = offsetof(struct config_table, active),

@@ -80,4 +80,9 @@ bool engine_scan_add(struct engine *engine, const char *name, const struct engin
 void engine_scan_remove(struct engine *engine, const char *name);
 /* The error that a scan's callbacks raised: engine_run/engine_query return it instead of DuckDB's wrapping. */
 
+/* --- a function from outside: name(a, b) gives an INTEGER for two texts, and NULL for a NULL, on every connection of the
+ * engine. Adding it again changes nothing. `call` runs on several threads at once. */
+bool engine_function_add(struct engine *engine, const char *name, int32_t (*call)(struct slice a, struct slice b),
+                         struct error *err);
+
 #endif

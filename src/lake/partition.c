@@ -1,8 +1,11 @@
 #include "lake/partition.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BUCKET_FUNCTION "sluice_bucket"
 
 static const struct {
     const char *word;
@@ -10,7 +13,7 @@ static const struct {
     const char *suffix; /* of the partition field's name, as Iceberg's own writers have it */
 } transforms[] = {
     {"year", ICEBERG_YEAR, "year"}, {"month", ICEBERG_MONTH, "month"},       {"day", ICEBERG_DAY, "day"},
-    {"hour", ICEBERG_HOUR, "hour"}, {"truncate", ICEBERG_TRUNCATE, "trunc"},
+    {"hour", ICEBERG_HOUR, "hour"}, {"truncate", ICEBERG_TRUNCATE, "trunc"}, {"bucket", ICEBERG_BUCKET, "bucket"},
 };
 enum { TRANSFORM_COUNT = sizeof transforms / sizeof *transforms };
 
@@ -29,6 +32,10 @@ const char *lake_partition_next(struct arena *arena, const char **at) {
     *at = *end == ',' ? end + 1 : NULL;
     struct slice key = trimmed(from, end);
     return arena_strndup(arena, key.data, key.len);
+}
+
+static bool has_parameter(enum iceberg_transform_kind kind) {
+    return kind == ICEBERG_TRUNCATE || kind == ICEBERG_BUCKET;
 }
 
 /* "16, id" of truncate(16, id). */
@@ -51,7 +58,7 @@ const char *lake_partition_parse(struct arena *arena, const char *text, struct i
         struct iceberg_transform found = {.kind = transforms[i].kind};
         if (!slice_equal_text_nocase(word, transforms[i].word))
             continue;
-        if (found.kind == ICEBERG_TRUNCATE && !parse_parameter(&inside, &found.parameter))
+        if (has_parameter(found.kind) && !parse_parameter(&inside, &found.parameter))
             break;
         *transform = found;
         return arena_strndup(arena, inside.data, inside.len);
@@ -71,7 +78,7 @@ const char *lake_partition_format(struct arena *arena, struct iceberg_transform 
     if (transform.kind == ICEBERG_IDENTITY)
         return arena_strdup(arena, column);
     size_t i = index_of(transform.kind);
-    if (i < TRANSFORM_COUNT && transform.kind == ICEBERG_TRUNCATE)
+    if (i < TRANSFORM_COUNT && has_parameter(transform.kind))
         return arena_printf(arena, "%s(%u, %s)", transforms[i].word, transform.parameter, column);
     if (i < TRANSFORM_COUNT)
         return arena_printf(arena, "%s(%s)", transforms[i].word, column);
@@ -88,6 +95,38 @@ const char *lake_partition_name(struct arena *arena, struct iceberg_transform tr
 }
 
 /* --- SQL */
+
+/* Iceberg's hash is none of the engine's. "16 decimal(9, 2)" and the text of a value. */
+static int32_t bucket_of(struct slice parameters, struct slice text) {
+    char type_text[ICEBERG_TYPE_TEXT_BYTES + VALUE_INT_BYTES];
+    char *name;
+    struct iceberg_type type;
+    struct slice value;
+    struct arena arena;
+    arena_init(&arena);
+    assert(parameters.len < sizeof type_text);
+    memcpy(type_text, parameters.data, parameters.len);
+    type_text[parameters.len] = '\0';
+    struct iceberg_transform transform = {ICEBERG_BUCKET, (uint32_t)strtoul(type_text, &name, 10)};
+    bool ok = iceberg_type_parse(name + 1, &type) && iceberg_value_parse(&arena, type, text, &value);
+    assert(ok); /* lake_partition_append_sql wrote the one, and the engine the other */
+    value = iceberg_transform_apply(&arena, transform, type, value);
+    int32_t bucket = (int32_t)iceberg_value_to_int(iceberg_transform_result(transform, type), value);
+    arena_deinit(&arena);
+    return bucket;
+}
+
+bool lake_partition_prepare(struct engine *engine, struct iceberg_transform transform, struct error *err) {
+    return transform.kind != ICEBERG_BUCKET || engine_function_add(engine, BUCKET_FUNCTION, bucket_of, err);
+}
+
+static void append_bucket(struct buf *sql, uint32_t count, const char *name, struct type type) {
+    char text[ICEBERG_TYPE_TEXT_BYTES];
+    iceberg_type_format(iceberg_type_of(type), text);
+    buf_printf(sql, BUCKET_FUNCTION "('%u %s', CAST(", count, text);
+    buf_printf(sql, type.kind == TYPE_BINARY ? "lower(hex(%s))" : "%s", name);
+    buf_append_text(sql, " AS VARCHAR))");
+}
 
 static void append_timestamp(struct buf *sql, const char *name, struct type type) {
     if (type.kind != TYPE_TIMESTAMPTZ) {
@@ -146,6 +185,8 @@ void lake_partition_append_sql(struct buf *sql, struct iceberg_transform transfo
     buf_append_text(sql, "CAST(");
     if (transform.kind == ICEBERG_TRUNCATE)
         append_truncation(sql, transform.parameter, name.data, column->type);
+    else if (transform.kind == ICEBERG_BUCKET)
+        append_bucket(sql, transform.parameter, name.data, column->type);
     else if (transform.kind != ICEBERG_IDENTITY)
         append_time_part(sql, transform.kind, name.data, column->type);
     else

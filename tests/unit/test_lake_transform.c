@@ -13,6 +13,7 @@ static void test_texts(void **state) {
         {"day(created_at)", "created_at", ICEBERG_DAY, 0, "day(created_at)", "created_at_day"},
         {" Month ( at ) ", "at", ICEBERG_MONTH, 0, "month(at)", "at_month"},
         {"truncate(10,name)", "name", ICEBERG_TRUNCATE, 10, "truncate(10, name)", "name_trunc"},
+        {"bucket(16, id)", "id", ICEBERG_BUCKET, 16, "bucket(16, id)", "id_bucket"},
         {"truncate(0, name)", "truncate(0, name)", ICEBERG_IDENTITY, 0, "truncate(0, name)", "truncate(0, name)"},
         {"truncate(name)", "truncate(name)", ICEBERG_IDENTITY, 0, "truncate(name)", "truncate(name)"},
         {"century(at)", "century(at)", ICEBERG_IDENTITY, 0, "century(at)", "century(at)"},
@@ -63,6 +64,14 @@ static void test_values(void **state) {
         {"truncate(10, v)", {TYPE_INT64}, {"-1", "-10", "9223372036854775807", "19"}},
         {"truncate(50, v)", {TYPE_DECIMAL, 10, 2}, {"1.30", "-1.30", "-0.50", "12345678.99", "0.00"}},
         {"truncate(1000000, v)", {TYPE_DECIMAL, 5, 3}, {"1.300", "0.001"}},
+        {"bucket(16, v)", {TYPE_INT32}, {"34", "-1", "0", "2147483647"}},
+        {"bucket(100, v)", {TYPE_INT64}, {"34", "-1", "9223372036854775807"}},
+        {"bucket(7, v)", {TYPE_DECIMAL, 9, 2}, {"14.20", "-0.01"}},
+        {"bucket(1000, v)", {TYPE_DATE}, {"2017-11-16"}},
+        {"bucket(1000, v)", {TYPE_TIME, 0, 6}, {"22:31:08"}},
+        {"bucket(1000, v)", {TYPE_TIMESTAMP, 0, 6}, {"2017-11-16 22:31:08.000001"}},
+        {"bucket(1000, v)", {TYPE_TIMESTAMPTZ, 0, 6}, {"2017-11-16 14:31:08-08"}},
+        {"bucket(1000, v)", {TYPE_STRING}, {"iceberg", "", "\xc3\xa9"}},
         {"truncate(3, v)",
          {TYPE_STRING},
          {"", "ab", "abcd", "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", "\xf0\x9f\x98\x80zzzz"}},
@@ -79,6 +88,7 @@ static void test_values(void **state) {
         lake_partition_parse(&arena, cases[i].key, &transform);
         assert_true(iceberg_transform_accepts(transform, type));
         struct iceberg_type result = iceberg_transform_result(transform, type);
+        must(f, lake_partition_prepare(f->engine, transform, &f->err));
         for (size_t j = 0; j < COUNT(cases[i].values) && cases[i].values[j] != NULL; j++) {
             struct buf sql;
             struct slice value, want, got;

@@ -162,6 +162,8 @@ static bool set_spec(struct iceberg_load *load, struct error *err) {
                              "partition key %s: values of that column's type cannot be divided so: change it with "
                              "`tables set … --partition-key`",
                              given->partition[i]);
+        if (!lake_partition_prepare(load->table->base.lake->engine, transform, err))
+            return false;
         fields[i] = (struct iceberg_partition_field){
             .source_id = load->field_ids[at], .name = field_name(load, transform, column), .transform = transform};
     }
