@@ -276,7 +276,7 @@ def tools_of(folder, data):
     orders, maintains = Orders(data, ROWS, CHANGES), has_maintain()
     for name in [name for name in OURS if name in TOOLS]:
         if has_format(name, folder):
-            yield Tool(name, OURS[name], orders, is_ours=True, maintains=maintains)
+            yield Tool(name, OURS[name], orders, is_ours=True, maintains=maintains and name == "iceberg")
         else:
             say(f"this sluice has no lake.format {name}: left out")
     for name in [name for name in PEERS if name in TOOLS]:
