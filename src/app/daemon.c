@@ -8,10 +8,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/options.h"
 #include "config/schedule.h"
+#include "lake/lake.h"
 #include "state/checkpoint.h"
 #include "task/capture.h"
 #include "task/load.h"
+#include "task/maintain.h"
 
 enum {
     BACKOFF_FIRST_MS = 1000,
@@ -26,6 +29,7 @@ enum {
 
 struct daemon {
     const struct config *config;
+    struct config loads; /* the same, with the memory that maintenance leaves to loads */
     struct {
         pthread_mutex_t mutex;
         struct error first; /* the error that ended everything; NONE: a stop was asked for */
@@ -153,13 +157,17 @@ static bool load_pass(struct load_loop *loop, struct error *err) {
     return true;
 }
 
-static bool wait_for_turn(struct load_loop *loop, struct error *err) {
+/* Waits for the next time of a schedule that has times; `name` and `text` are for the error. */
+static bool wait_for_time(const struct schedule *schedule, const char *name, const char *text, struct error *err) {
     int64_t next_us;
-    if (loop->schedule.kind != SCHEDULE_CONTINUOUS) {
-        if (schedule_next(&loop->schedule, clock_now_us(), &next_us))
-            return wait_until(next_us, err);
-        return error_set(err, ERROR_CONFIG, "schedule.load: \"%s\" never comes again", loop->config->schedule.load);
-    }
+    if (schedule_next(schedule, clock_now_us(), &next_us))
+        return wait_until(next_us, err);
+    return error_set(err, ERROR_CONFIG, "schedule.%s: \"%s\" never comes again", name, text);
+}
+
+static bool wait_for_turn(struct load_loop *loop, struct error *err) {
+    if (loop->schedule.kind != SCHEDULE_CONTINUOUS)
+        return wait_for_time(&loop->schedule, "load", loop->config->schedule.load, err);
     if (loop->state == NULL && !state_open(loop->config->state, &loop->state, err))
         return false;
     if (loop->started && !wait_for_commit(loop->state, loop->config->task, loop->seen, loop->idle_ms, err))
@@ -169,7 +177,7 @@ static bool wait_for_turn(struct load_loop *loop, struct error *err) {
 }
 
 static void load_loop(struct daemon *daemon) {
-    struct load_loop loop = {.config = daemon->config, .idle_ms = IDLE_PASS_MS, .said = load_said_new()};
+    struct load_loop loop = {.config = &daemon->loads, .idle_ms = IDLE_PASS_MS, .said = load_said_new()};
     struct backoff backoff = {0};
     struct error err = {0};
     bool ok = schedule_parse(daemon->config->schedule.load, &loop.schedule, &err);
@@ -190,19 +198,63 @@ static void load_loop(struct daemon *daemon) {
     state_close(loop.state);
 }
 
-/* --- both ------------------------------------------------------------------------------------------------------------------- */
+/* --- maintain --------------------------------------------------------------------------------------------------------------- */
+
+enum { MAINTAIN_MEMORY_SHARE = 4, MAINTAIN_CONTINUOUS_MS = 60 * 1000 };
+
+static uint64_t maintain_memory(const struct config *config) {
+    uint64_t share = config->memory_limit_bytes / MAINTAIN_MEMORY_SHARE;
+    return share > MEMORY_LIMIT_MIN_BYTES ? share : MEMORY_LIMIT_MIN_BYTES;
+}
+
+/* `continuous` has no event to wait for here: a round a minute. */
+static bool wait_to_maintain(const struct config *config, const struct schedule *schedule, struct error *err) {
+    if (schedule->kind == SCHEDULE_CONTINUOUS)
+        return cancel_sleep_ms(MAINTAIN_CONTINUOUS_MS) || cancel_check(err);
+    return wait_for_time(schedule, "maintain", config->schedule.maintain, err);
+}
+
+static void *maintain_thread(void *argument) {
+    struct daemon *daemon = argument;
+    const struct config *config = daemon->config;
+    const struct maintain_options options = {.memory_limit_bytes = maintain_memory(config)};
+    struct backoff backoff = {0};
+    struct schedule schedule;
+    struct error err = {0};
+    bool ok = schedule_parse(config->schedule.maintain, &schedule, &err);
+    while (ok && !cancel_requested()) {
+        struct maintain_summary summary;
+        err = (struct error){0};
+        ok = wait_to_maintain(config, &schedule, &err) && maintain_run(config, &options, &summary, &err);
+        if (ok) {
+            backoff_reset(&backoff);
+        } else if (may_pass(&err) || err.kind == ERROR_CONFLICT) {
+            backoff_note(&backoff, &err); /* the schedule is the pause */
+            ok = true;
+        }
+    }
+    if (!ok)
+        end_with(daemon, &err);
+    return NULL;
+}
+
+static bool is_maintained(const struct config *config) {
+    const struct lake_format_ops *format = lake_format_find(config->lake.format);
+    return config->schedule.maintain != NULL && format != NULL && format->maintain != NULL;
+}
+
+/* --- all ------------------------------------------------------------------------------------------------------------------- */
 
 /* What the config asks for and this program does not do yet must not look as if it were done. */
 static void warn_about_schedules(const struct config *config) {
     if (config->schedule.catalog != NULL)
         log_warning("schedule.catalog has no effect: this version has no catalog to bring up to date");
-    if (config->schedule.maintain != NULL)
-        log_warning("schedule.maintain has no effect: this version has no maintenance");
 }
 
-static bool start_capture(struct daemon *daemon, pthread_t *thread, struct error *err) {
-    int code = pthread_create(thread, NULL, capture_thread, daemon);
-    return code == 0 || error_set_errno(err, code, "starting the capture thread");
+static bool start_thread(struct daemon *daemon, void *(*run)(void *), const char *name, pthread_t *thread,
+                         struct error *err) {
+    int code = pthread_create(thread, NULL, run, daemon);
+    return code == 0 || error_set_errno(err, code, "starting the %s thread", name);
 }
 
 static void wait_for_stop(void) {
@@ -210,24 +262,43 @@ static void wait_for_stop(void) {
     }
 }
 
+/* Loads and maintenance each have an engine, and share the memory. */
+static void share_memory(struct daemon *daemon, bool maintains) {
+    daemon->loads = *daemon->config;
+    if (maintains && daemon->config->memory_limit_bytes >= 2 * (uint64_t)MEMORY_LIMIT_MIN_BYTES)
+        daemon->loads.memory_limit_bytes -= maintain_memory(daemon->config);
+}
+
+static void run_loops(struct daemon *daemon, bool captures, bool loads, bool maintains) {
+    pthread_t capture, maintain;
+    struct error err = {0};
+    bool capturing = captures && start_thread(daemon, capture_thread, "capture", &capture, &err);
+    bool maintaining = maintains && start_thread(daemon, maintain_thread, "maintenance", &maintain, &err);
+    if (capturing != captures || maintaining != maintains)
+        end_with(daemon, &err);
+    if (loads)
+        load_loop(daemon);
+    else
+        wait_for_stop();
+    if (capturing)
+        pthread_join(capture, NULL);
+    if (maintaining)
+        pthread_join(maintain, NULL);
+}
+
 bool daemon_run(const struct config *config, struct error *err) {
     struct daemon daemon = {.config = config, .end.mutex = PTHREAD_MUTEX_INITIALIZER};
     bool captures = strcmp(config->source.engine, "dms") != 0, loads = config->schedule.load != NULL;
-    pthread_t thread;
+    bool maintains = is_maintained(config);
     warn_about_schedules(config);
     if (!captures && !loads)
         return error_set(err, ERROR_CONFIG, "%s: there is nothing to run: AWS DMS captures, and schedule.load is null",
                          config->path);
-    if (captures && !start_capture(&daemon, &thread, err))
-        return false;
-    log_info("task %s runs: capture %s, load %s", config->task, captures ? "on" : "by AWS DMS",
-             loads ? config->schedule.load : "off");
-    if (loads)
-        load_loop(&daemon);
-    else
-        wait_for_stop();
-    if (captures)
-        pthread_join(thread, NULL);
+    share_memory(&daemon, maintains);
+    log_info("task %s runs: capture %s, load %s%s%s", config->task, captures ? "on" : "by AWS DMS",
+             loads ? config->schedule.load : "off", maintains ? ", maintain " : "",
+             maintains ? config->schedule.maintain : "");
+    run_loops(&daemon, captures, loads, maintains);
     log_info("task %s stopped", config->task);
     if (daemon.end.first.kind == ERROR_NONE)
         return true;

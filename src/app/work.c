@@ -8,6 +8,7 @@
 #include "app/demo.h"
 #include "task/capture.h"
 #include "task/load.h"
+#include "task/maintain.h"
 
 /* --- capture ----------------------------------------------------------------------------------------------------------- */
 
@@ -89,6 +90,43 @@ const struct command command_load = {
     .run = run_load,
 };
 
+/* --- maintain ---------------------------------------------------------------------------------------------------------- */
+
+static bool run_maintain(struct command_call *call, struct error *err) {
+    const struct maintain_options options = {.schema = command_value(call, "schema"),
+                                             .table = command_value(call, "table")};
+    struct maintain_summary summary = {0};
+    if (!maintain_run(call->config, &options, &summary, err))
+        return false;
+    if (summary.needless) {
+        printf("tables of the format %s need no maintenance: every load leaves them as they should be\n",
+               summary.format);
+        return true;
+    }
+    printf("%zu table%s: %zu changed, %zu failed, %zu with nothing to do; %.1f MB rewritten\n", summary.tables,
+           summary.tables == 1 ? "" : "s", summary.changed, summary.failed,
+           summary.tables - summary.changed - summary.failed, (double)summary.bytes_rewritten / 1e6);
+    if (summary.failed > 0)
+        call->exit_code = error_exit_code(ERROR_DATA);
+    return true;
+}
+
+const struct command command_maintain = {
+    .name = "maintain",
+    .summary = "merges small files of Iceberg tables, and removes what nobody needs",
+    .help = "One round over the tables that were loaded. Small data files become large ones, deleted rows are taken "
+            "out of files that have many, delete files and manifests are merged: one snapshot a table, which changes "
+            "no row. Old snapshots are expired, and files are removed that no snapshot has any more. The section "
+            "maintain of sluice.yaml has the bounds.\n"
+            "\n"
+            "Loads and other writers may go on meanwhile: where one is in the way, the next round tries again. "
+            "`sluice run` does it by itself, on schedule.maintain. A table that fails is left as it was; then the exit "
+            "code is 3.",
+    .flags = load_flags,
+    .needs_config = true,
+    .run = run_maintain,
+};
+
 /* --- run --------------------------------------------------------------------------------------------------------------- */
 
 static bool run_daemon(struct command_call *call, struct error *err) { return daemon_run(call->config, err); }
@@ -96,7 +134,8 @@ static bool run_daemon(struct command_call *call, struct error *err) { return da
 const struct command command_run = {
     .name = "run",
     .summary = "captures and loads together, on the schedules of sluice.yaml, until SIGTERM",
-    .help = "Captures all the time, and loads when schedule.load says. A source or a store that goes away is waited "
+    .help = "Captures all the time, loads when schedule.load says, and maintains Iceberg tables when schedule.maintain "
+            "says. A source or a store that goes away is waited "
             "for. Stops "
             "cleanly on SIGTERM or SIGINT: what was read is committed, and a load that is under way ends before or "
             "after its "

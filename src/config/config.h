@@ -61,6 +61,14 @@ struct config_schedule {
     const char *load, *catalog, *maintain; /* NULL: not scheduled; else schedule_parse takes it */
 };
 
+struct config_maintain {
+    int64_t budget_bytes;
+    int64_t deleted_percent;
+    int64_t keep_ms; /* written "5d" */
+    int64_t keep_snapshots, max_snapshots;
+    int64_t orphan_age_ms; /* written "1d" */
+};
+
 struct config_column_type {
     const char *name;
     const char *type;
@@ -90,6 +98,7 @@ struct config {
     const char *state;
     const char *catalog; /* beside the state when it is not given; NULL: none */
     struct config_schedule schedule;
+    struct config_maintain maintain;
     uint64_t memory_limit_bytes; /* never 0: a quarter of the machine (or control group) when it is not given */
     int64_t threads;             /* 0: all cores */
     const char *temp_folder;     /* never NULL: $TMPDIR or /tmp when it is not given */

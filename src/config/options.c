@@ -373,8 +373,58 @@ static const struct option schedule_options[] = {
      .kind = OPTION_SCHEDULE,
      .flags = OPTION_TAKES_NULL,
      .offset = offsetof(struct config_schedule, maintain),
-     .example = "every 1h",
-     .help = "When `sluice run` merges small files and removes what nobody needs."},
+     .fallback = "every 1h",
+     .help = "When `sluice run` maintains Iceberg tables, as `sluice maintain` does. null: never."},
+};
+
+static const struct option maintain_options[] = {
+    {.name = "budget",
+     .kind = OPTION_SIZE,
+     .offset = offsetof(struct config_maintain, budget_bytes),
+     .fallback = "2GB",
+     .min = 1 << 16,
+     .max = INT64_C(1) << 50,
+     .unit = 1,
+     .help = "How much data one round may write anew, over all tables; the next round goes on. So a large table is not "
+             "rewritten for a few changes."},
+    {.name = "deleted_percent",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config_maintain, deleted_percent),
+     .fallback = "30",
+     .min = 1,
+     .max = 100,
+     .help = "A data file with so many of a hundred rows deleted is written anew without them."},
+    {.name = "keep",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct config_maintain, keep_ms),
+     .fallback = "5d",
+     .max = INT64_C(10) * 366 * 86400000,
+     .unit = 1,
+     .help = "How long earlier snapshots of a table can be read: by queries that began before, and as of an earlier "
+             "time."},
+    {.name = "keep_snapshots",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config_maintain, keep_snapshots),
+     .fallback = "100",
+     .min = 1,
+     .max = 1000000,
+     .help = "So many snapshots are kept even when they are older than that."},
+    {.name = "max_snapshots",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(struct config_maintain, max_snapshots),
+     .fallback = "2000",
+     .min = 1,
+     .max = 1000000,
+     .help = "No more than so many are kept though they are younger: every load writes the list of them."},
+    {.name = "orphan_age",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(struct config_maintain, orphan_age_ms),
+     .fallback = "1d",
+     .max = INT64_C(10) * 366 * 86400000,
+     .unit = 1,
+     .help =
+         "Files in a table's folder that no snapshot has are removed when they are older: what a crash left. Longer "
+         "than any writer of the table works on one commit."},
 };
 
 static const struct option table_options[] = {
@@ -455,6 +505,10 @@ const struct option_section option_sections[SECTION_COUNT] = {
          .help = "When `sluice run` does what; it captures all the time. `every 30s`, `every 1m`, `every 2h`; "
                  "`continuous`: as soon as files are committed; `cron(0 * * * ? *)` as Amazon EventBridge "
                  "writes it, or the five fields of cron. UTC."},
+    [SECTION_MAINTAIN] = {.name = "maintain",
+                          .offset = offsetof(struct config, maintain),
+                          ROWS(maintain_options),
+                          .help = "What maintenance of Iceberg tables does."},
     [SECTION_TABLES] =
         {.name = "tables",
          .offset = offsetof(struct config, tables),

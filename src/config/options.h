@@ -59,6 +59,7 @@ enum option_section_number {
     SECTION_RAW,
     SECTION_LAKE,
     SECTION_SCHEDULE,
+    SECTION_MAINTAIN,
     SECTION_TABLES,
     SECTION_COUNT
 };

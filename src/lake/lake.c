@@ -137,3 +137,9 @@ bool lake_load(struct lake_table *table, struct engine_connection *connection, c
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err) {
     return table->ops->scan(table, sql, err);
 }
+
+bool lake_maintain(struct lake_table *table, struct engine_connection *connection, const struct lake_maintain *options,
+                   struct lake_maintained *result, struct error *err) {
+    *result = (struct lake_maintained){0};
+    return table->ops->maintain(table, connection, options, result, err);
+}

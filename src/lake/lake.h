@@ -71,6 +71,31 @@ struct lake_result {
     uint64_t rows_written, rows_removed, files_written, files_removed;
 };
 
+/* What one round of maintenance may do to a table. */
+struct lake_maintain {
+    int64_t now_us;
+    uint64_t budget_bytes;   /* of data that is written anew */
+    int64_t deleted_percent; /* a file with so many of its rows deleted is written anew */
+    int64_t keep_ms;         /* versions that are younger stay readable, */
+    uint64_t keep_snapshots; /* and so many in any case, */
+    uint64_t max_snapshots;  /* but no more than so many */
+    int64_t orphan_age_ms;   /* files that nothing refers to are removed when they are older */
+    const char *const *key;  /* rows that are written anew are sorted by these columns, as far as there are such */
+    size_t key_count;
+};
+
+/* What it did. Files that were replaced stay until no version that is kept has them. */
+struct lake_maintained {
+    uint64_t data_files_before, data_files_after;     /* those that were written anew, and what became of them */
+    uint64_t delete_files_before, delete_files_after; /* likewise */
+    uint64_t manifests_before, manifests_after;       /* of the current version */
+    uint64_t bytes_rewritten;
+    uint64_t snapshots_expired;
+    uint64_t files_removed;
+    uint64_t given_up;    /* partitions where another writer was in the way: the next round has them again */
+    const char *left_out; /* why data files are left as they are; NULL: they are not */
+};
+
 struct lake_format_ops {
     const char *name;    /* "parquet" */
     bool needs_catalog;  /* lake.catalog has to be there */
@@ -80,6 +105,9 @@ struct lake_format_ops {
     bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
                  struct lake_result *result, struct error *err);
     bool (*scan)(struct lake_table *table, struct buf *sql, struct error *err);
+    /* NULL: loads leave nothing to maintain. */
+    bool (*maintain)(struct lake_table *table, struct engine_connection *connection,
+                     const struct lake_maintain *options, struct lake_maintained *result, struct error *err);
 };
 
 struct lake_table {
@@ -114,6 +142,12 @@ bool lake_load(struct lake_table *table, struct engine_connection *connection, c
 
 /* Appends a SELECT (no semicolon) that reads the current version: Op first, then the columns. */
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err);
+
+/* One round of maintenance: at most one commit, which changes no row, and then the removal of files that no version has.
+ * Safe beside loads and other writers: what they are in the way of is left to the next round (result->given_up). The
+ * format's `maintain` is not NULL. The version is not updated. result->left_out is a constant text. */
+bool lake_maintain(struct lake_table *table, struct engine_connection *connection, const struct lake_maintain *options,
+                   struct lake_maintained *result, struct error *err);
 
 extern const struct lake_format_ops lake_iceberg_ops;
 extern const struct lake_format_ops lake_parquet_ops;

@@ -59,7 +59,11 @@ static void test_minimal(void **state) {
     assert_string_equal(config->lake.format, "parquet");
     assert_int_equal(config->lake.target_file_size_bytes, 128 << 20);
     assert_string_equal(config->schedule.load, "every 1m");
-    assert_null(config->schedule.maintain);
+    assert_string_equal(config->schedule.maintain, "every 1h");
+    assert_int_equal(config->maintain.budget_bytes, INT64_C(2) << 30);
+    assert_int_equal(config->maintain.keep_ms, INT64_C(5) * 24 * 3600 * 1000);
+    assert_int_equal(config->maintain.keep_snapshots, 100);
+    assert_int_equal(config->maintain.orphan_age_ms, 24 * 3600 * 1000);
     assert_true(config->memory_limit_bytes >= MEMORY_LIMIT_MIN_BYTES);
     assert_string_equal(config->temp_folder, getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     assert_int_equal(config->table_count, 0);
@@ -158,7 +162,7 @@ static const struct mistake {
     {MINIMAL "sorce: {}\n", "sluice.yaml:6: unknown key \"sorce\"; did you mean \"source\"?"},
     {MINIMAL "qqqqqqq: 1\n",
      "sluice.yaml:6: unknown key \"qqqqqqq\"; known are: task, state, catalog, memory_limit, threads, "
-     "temp_folder, source, raw, lake, schedule, tables"},
+     "temp_folder, source, raw, lake, schedule, maintain, tables"},
     {MINIMAL "server_id: 3\n", "sluice.yaml:6: unknown key \"server_id\"; it belongs into source"},
     {MINIMAL "schedule:\n  lod: every 1m\n", "sluice.yaml:7: unknown key \"lod\" in schedule; did you mean \"load\"?"},
     {MINIMAL "schedule:\n  state: x\n",

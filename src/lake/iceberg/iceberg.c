@@ -1,5 +1,6 @@
 /* The iceberg table format: opening and closing. iceberg.h has the layout and the protocol. */
 #include "lake/iceberg/iceberg.h"
+#include "lake/iceberg/iceberg_maintain.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -124,4 +125,5 @@ const struct lake_format_ops lake_iceberg_ops = {
     .close = iceberg_close,
     .load = iceberg_load_table,
     .scan = iceberg_scan,
+    .maintain = iceberg_maintain_table,
 };

@@ -157,8 +157,10 @@ struct iceberg_load {
     size_t data_count, data_capacity, delete_count, delete_capacity;
     const char **written; /* names of all objects that were written, for when the load fails */
     size_t written_count, written_capacity;
-    size_t kept;                           /* a commit that fails leaves the first so many of them to the caller */
+    size_t kept;                           /* iceberg_forget leaves the first so many of them */
     const struct iceberg_rewrite *rewrite; /* NULL: a load */
+    size_t manifests_listed;               /* set by iceberg_commit: of the new snapshot */
+    bool may_be_committed;                 /* set by iceberg_commit: what was written has to stay */
     unsigned names_given;
 };
 
@@ -170,8 +172,8 @@ struct iceberg_load {
 void iceberg_append_key_join(const struct iceberg_load *load, struct buf *sql);
 /* Remembers a file for iceberg_forget. Lives in the arena. */
 void iceberg_remember(struct iceberg_load *load, const char *name);
-/* Removes what a failed load wrote. What cannot be removed is an orphan for maintenance. */
-void iceberg_forget(const struct iceberg_load *load);
+/* Removes what a failed load wrote, but load->kept files. What cannot be removed is an orphan for maintenance. */
+void iceberg_forget(struct iceberg_load *load);
 /* Moves what the engine wrote into the folder `stage` to its name: durable then. */
 bool iceberg_settle(struct iceberg_load *load, const char *stage, const struct value *written, const char *name,
                     struct error *err);
@@ -234,6 +236,8 @@ void iceberg_take_metrics(struct arena *arena, const struct value *row, const st
                           size_t count, struct iceberg_file *out);
 
 /* --- iceberg_load.c */
+/* A random name for what one commit writes. */
+void iceberg_make_commit_id(char out[ICEBERG_COMMIT_BYTES]);
 bool iceberg_load_table(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
                         struct lake_result *result, struct error *err);
 

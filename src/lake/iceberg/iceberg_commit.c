@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "lake/iceberg/iceberg.h"
+#include "lake/iceberg/iceberg_maintain.h"
 
 struct commit {
     struct iceberg_load *load;
@@ -80,10 +81,13 @@ static bool write_manifests(struct commit *commit, const struct listed *files, s
 
 static bool list_new(struct commit *commit, const struct iceberg_new_file *files, size_t count, struct error *err) {
     struct listed *listed = mem_zalloc((count + 1) * sizeof *listed);
+    const struct iceberg_rewrite *rewrite = commit->load->rewrite;
     for (size_t i = 0; i < count; i++)
         listed[i] = (struct listed){{.status = ICEBERG_ADDED,
                                      .snapshot_id = commit->snapshot_id,
-                                     .sequence_number = ICEBERG_NO_NUMBER,
+                                     .sequence_number = rewrite != NULL && files[i].file.content == ICEBERG_DATA_FILE
+                                                            ? rewrite->sequence_number
+                                                            : ICEBERG_NO_NUMBER,
                                      .file_sequence_number = ICEBERG_NO_NUMBER,
                                      .file = files[i].file},
                                     files[i].spec_id};
@@ -109,6 +113,57 @@ static bool list_removed(struct commit *commit, struct error *err) {
     return ok;
 }
 
+/* --- manifests written anew, by maintenance */
+
+struct binned {
+    size_t bin;
+    struct listed listed;
+};
+
+static int compare_bins(const void *left, const void *right) {
+    const struct binned *a = left, *b = right;
+    return (a->bin > b->bin) - (a->bin < b->bin);
+}
+
+/* The files of all manifests that are written anew, with what becomes of them, by bin. */
+static struct binned *sort_into_bins(const struct commit *commit, size_t *count) {
+    const struct iceberg_rewrite *rewrite = commit->load->rewrite;
+    const struct iceberg_files *files = &commit->load->table->files;
+    struct binned *binned = mem_zalloc((files->data_count + files->delete_count + 1) * sizeof *binned);
+    *count = 0;
+    for (size_t i = 0; i < files->data_count + files->delete_count; i++) {
+        bool is_data = i < files->data_count;
+        size_t at = is_data ? i : i - files->data_count;
+        const struct iceberg_live_file *live = is_data ? &files->data[at] : &files->deletes[at];
+        bool gone = is_data ? rewrite->data[at] : rewrite->deletes[at];
+        struct binned *entry = &binned[*count];
+        if (rewrite->bins[live->manifest] == 0)
+            continue;
+        *entry = (struct binned){rewrite->bins[live->manifest], {live->entry, live->spec_id}};
+        entry->listed.entry.status = gone ? ICEBERG_DELETED : ICEBERG_EXISTING;
+        if (gone)
+            entry->listed.entry.snapshot_id = commit->snapshot_id;
+        (*count)++;
+    }
+    qsort(binned, *count, sizeof *binned, compare_bins);
+    return binned;
+}
+
+static bool write_bins(struct commit *commit, struct error *err) {
+    size_t count = 0;
+    struct binned *binned = sort_into_bins(commit, &count);
+    struct listed *listed = mem_zalloc((count + 1) * sizeof *listed);
+    bool ok = true;
+    for (size_t from = 0, to; ok && from < count; from = to) {
+        for (to = from; to < count && binned[to].bin == binned[from].bin; to++)
+            listed[to - from] = binned[to].listed;
+        ok = write_manifests(commit, listed, to - from, err);
+    }
+    mem_free(listed);
+    mem_free(binned);
+    return ok;
+}
+
 static bool has_live_files(const struct iceberg_manifest_file *manifest) {
     return manifest->added_files != 0 || manifest->existing_files != 0;
 }
@@ -121,8 +176,10 @@ static bool make_manifests(struct commit *commit, struct error *err) {
         return false;
     if (load->replaces)
         return list_removed(commit, err);
+    if (load->rewrite != NULL && !write_bins(commit, err))
+        return false;
     for (size_t i = 0; i < load->table->manifest_count; i++)
-        if (has_live_files(&load->table->manifests[i]))
+        if (has_live_files(&load->table->manifests[i]) && (load->rewrite == NULL || load->rewrite->bins[i] == 0))
             add_manifest(commit, &load->table->manifests[i]);
     return true;
 }
@@ -143,9 +200,12 @@ static struct totals totals_of(const struct iceberg_new_file *files, size_t coun
     return totals;
 }
 
-static struct totals totals_of_live(const struct iceberg_live_file *files, size_t count) {
+/* Of all files, or of those that are marked. */
+static struct totals totals_of_live(const struct iceberg_live_file *files, size_t count, const bool *marked) {
     struct totals totals = {0};
     for (size_t i = 0; i < count; i++) {
+        if (marked != NULL && !marked[i])
+            continue;
         totals.files++;
         totals.records += files[i].entry.file.record_count;
         totals.bytes += files[i].entry.file.size_bytes;
@@ -178,6 +238,8 @@ static void set_total(const struct commit *commit, json_t *summary, const char *
 }
 
 static const char *operation_of(const struct iceberg_load *load) {
+    if (load->rewrite != NULL)
+        return "replace";
     bool existed = load->table->metadata != NULL && load->table->metadata->snapshot != NULL;
     if ((load->replaces && existed) || (load->delete_count > 0 && load->data_count > 0))
         return "overwrite";
@@ -190,9 +252,10 @@ static json_t *make_summary(const struct commit *commit) {
     struct totals data = totals_of(load->data, load->data_count), gone = {0}, gone_deletes = {0};
     struct totals deletes = totals_of(load->deletes, load->delete_count);
     json_t *summary = json_object();
-    if (load->replaces) {
-        gone = totals_of_live(files->data, files->data_count);
-        gone_deletes = totals_of_live(files->deletes, files->delete_count);
+    const struct iceberg_rewrite *rewrite = load->rewrite;
+    if (load->replaces || rewrite != NULL) {
+        gone = totals_of_live(files->data, files->data_count, rewrite != NULL ? rewrite->data : NULL);
+        gone_deletes = totals_of_live(files->deletes, files->delete_count, rewrite != NULL ? rewrite->deletes : NULL);
     }
     json_object_set_new(summary, "operation", json_string(operation_of(load)));
     set_change(summary, "added-data-files", data.files);
@@ -271,13 +334,34 @@ static bool write_metadata(struct commit *commit, const char **location, struct 
 
 enum outcome { COMMITTED, NOT_COMMITTED, UNKNOWN };
 
+/* Whether the log of the current metadata has ours: another commit may have followed it. */
+static enum outcome look_into_log(const struct commit *commit, const char *current, const char *location) {
+    struct iceberg_metadata *metadata = NULL;
+    struct slice text;
+    if (!iceberg_read_file(commit->load->table->base.lake, commit->load->arena, current, ICEBERG_METADATA_MAX_BYTES,
+                           &text, NULL) ||
+        !iceberg_metadata_read(text, &metadata, NULL))
+        return UNKNOWN;
+    enum outcome outcome = NOT_COMMITTED;
+    const json_t *log = json_object_get(metadata->json, "metadata-log");
+    for (size_t i = 0; i < json_array_size(log); i++) {
+        const char *file = json_string_value(json_object_get(json_array_get(log, i), "metadata-file"));
+        if (file != NULL && strcmp(file, location) == 0)
+            outcome = COMMITTED;
+    }
+    iceberg_metadata_free(metadata);
+    return outcome;
+}
+
 /* After an error the exchange may have happened all the same: the catalog tells. */
 static enum outcome look(const struct commit *commit, const char *location) {
     const struct iceberg_table *table = commit->load->table;
     const char *current = NULL;
     if (!catalog_table_find(table->base.lake->catalog, commit->load->arena, &table->catalog_table, &current, NULL))
         return UNKNOWN;
-    return current != NULL && strcmp(current, location) == 0 ? COMMITTED : NOT_COMMITTED;
+    if (current == NULL)
+        return NOT_COMMITTED;
+    return strcmp(current, location) == 0 ? COMMITTED : look_into_log(commit, current, location);
 }
 
 static enum outcome exchange(const struct commit *commit, const char *location, struct error *err) {
@@ -293,6 +377,21 @@ static enum outcome exchange(const struct commit *commit, const char *location, 
     return outcome;
 }
 
+/* Maintenance may change no file, and only expire snapshots; then the properties have the watermark for later. */
+static bool make_snapshot(struct commit *commit, struct error *err) {
+    struct iceberg_load *load = commit->load;
+    const struct iceberg_rewrite *rewrite = load->rewrite;
+    if ((rewrite == NULL || rewrite->has_snapshot) && (!make_manifests(commit, err) || !add_snapshot(commit, err)))
+        return false;
+    if (rewrite == NULL)
+        return true;
+    json_t *summary = json_object();
+    iceberg_set_watermark(&load->given->watermark, summary, load->next);
+    iceberg_metadata_remove_snapshots(load->next, rewrite->expired, rewrite->expired_count);
+    json_decref(summary);
+    return true;
+}
+
 bool iceberg_commit(struct iceberg_load *load, struct error *err) {
     struct commit commit = {.load = load,
                             .store = load->table->base.lake->store,
@@ -301,11 +400,12 @@ bool iceberg_commit(struct iceberg_load *load, struct error *err) {
                             .sequence_number = load->next->last_sequence_number + 1};
     const char *location = NULL;
     enum outcome outcome = NOT_COMMITTED;
-    if (commit.folder != NULL && make_manifests(&commit, err) && add_snapshot(&commit, err) &&
-        write_metadata(&commit, &location, err))
+    if (commit.folder != NULL && make_snapshot(&commit, err) && write_metadata(&commit, &location, err))
         outcome = exchange(&commit, location, err);
+    load->may_be_committed = outcome != NOT_COMMITTED;
     if (outcome == NOT_COMMITTED)
         iceberg_forget(load);
+    load->manifests_listed = commit.manifest_count;
     mem_free(commit.manifests);
     return outcome == COMMITTED && fault_point("lake.committed", err);
 }

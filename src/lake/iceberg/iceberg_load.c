@@ -242,7 +242,7 @@ static bool write_rows(struct iceberg_load *load, struct error *err) {
 
 /* --- one load */
 
-static void make_commit_id(char out[ICEBERG_COMMIT_BYTES]) {
+void iceberg_make_commit_id(char out[ICEBERG_COMMIT_BYTES]) {
     uint64_t random = 0;
     ssize_t got = getrandom(&random, sizeof random, 0); /* never short for so few bytes */
     assert(got == (ssize_t)sizeof random);
@@ -252,7 +252,7 @@ static void make_commit_id(char out[ICEBERG_COMMIT_BYTES]) {
 static void start(struct iceberg_load *load) {
     const struct iceberg_table *table = load->table;
     const struct lake *lake = table->base.lake;
-    make_commit_id(load->commit);
+    iceberg_make_commit_id(load->commit);
     if (table->metadata != NULL)
         load->next = iceberg_metadata_copy(table->metadata);
     else

@@ -65,9 +65,9 @@ void iceberg_remember(struct iceberg_load *load, const char *name) {
     load->written[load->written_count++] = arena_strdup(load->arena, name);
 }
 
-void iceberg_forget(const struct iceberg_load *load) {
-    for (size_t i = 0; i < load->written_count; i++)
-        store_remove(load->table->base.lake->store, load->written[i], NULL);
+void iceberg_forget(struct iceberg_load *load) {
+    while (load->written_count > load->kept)
+        store_remove(load->table->base.lake->store, load->written[--load->written_count], NULL);
 }
 
 bool iceberg_settle(struct iceberg_load *load, const char *stage, const struct value *written, const char *name,

@@ -313,8 +313,10 @@ static void set_fields(struct writer *writer) {
     const struct iceberg_schema *schema = load->next->schema;
     size_t count = load->schema.column_count;
     writer->fields = arena_alloc(load->arena, (count + 1) * sizeof *writer->fields);
-    writer->fields[0] = (struct iceberg_metric_field){
-        .name = ICEBERG_OP_COLUMN, .id = schema->fields[0].id, .type = {.kind = ICEBERG_STRING}};
+    writer->fields[0] =
+        (struct iceberg_metric_field){.name = ICEBERG_OP_COLUMN,
+                                      .id = load->rewrite != NULL ? load->table->op_field : schema->fields[0].id,
+                                      .type = {.kind = ICEBERG_STRING}};
     for (size_t i = 0; i < count; i++)
         writer->fields[i + 1] = (struct iceberg_metric_field){
             .name = load->schema.columns[i].column.name,
@@ -341,6 +343,22 @@ bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *ro
     ok = ok && cut_large_files(&writer, &own);
     if (!ok && err != NULL)
         *err = own;
+    buf_deinit(&writer.sql);
+    return ok;
+}
+
+bool iceberg_write_partition(struct iceberg_load *load, const struct iceberg_rows *rows,
+                             const struct iceberg_spec *spec, const struct slice *partition, struct error *err) {
+    struct writer writer = {.load = load, .spec = spec, .rows = rows, .copies = load->names_given};
+    writer.folder = iceberg_data_name(load, err);
+    if (writer.folder == NULL)
+        return false;
+    set_fields(&writer);
+    buf_init(&writer.sql, BUF_MAX_DEFAULT);
+    begin_statement(&writer, "COPY (SELECT * FROM (");
+    buf_printf(&writer.sql, "%s)%s%s", rows->sql, rows->order != NULL ? " ORDER BY " : "",
+               rows->order != NULL ? rows->order : "");
+    bool ok = run_copy(&writer, partition, err);
     buf_deinit(&writer.sql);
     return ok;
 }
