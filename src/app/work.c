@@ -17,6 +17,9 @@ static bool run_capture(struct command_call *call, struct error *err) {
         .full_load_only = command_value(call, "full-load-only") != NULL,
         .cdc_only = command_value(call, "cdc-only") != NULL,
         .until_current = command_value(call, "until-current") != NULL,
+        .reload = command_value(call, "reload") != NULL,
+        .reload_schema = command_value(call, "schema"),
+        .reload_table = command_value(call, "table"),
     };
     if (strcmp(call->config->source.engine, "dms") == 0)
         return error_set(err, ERROR_CONFIG,
@@ -25,6 +28,11 @@ static bool run_capture(struct command_call *call, struct error *err) {
         return error_set(err, ERROR_CONFIG,
                          "--full-load-only ends before changes are read: it goes without --cdc-only and "
                          "--until-current");
+    if (options.reload && options.cdc_only)
+        return error_set(err, ERROR_CONFIG, "--reload is a full load again: it goes without --cdc-only");
+    if ((options.reload_schema == NULL) != (options.reload_table == NULL) ||
+        (options.reload_table != NULL && !options.reload))
+        return error_set(err, ERROR_CONFIG, "--schema and --table say together which table --reload means");
     return capture_run(call->config, &options, err);
 }
 
@@ -32,6 +40,11 @@ static const struct command_flag capture_flags[] = {
     {.name = "full-load-only", .help = "Stop when every table is loaded in full"},
     {.name = "cdc-only", .help = "No full loads: changes only, from source.start_position, or from now on"},
     {.name = "until-current", .help = "Stop when the source's log is read up to where it ended at the start"},
+    {.name = "reload",
+     .help = "First load all tables in full again, and follow the log from there: what to do when changes were lost to "
+             "sluice"},
+    {.name = "schema", .value = "NAME", .help = "With --reload: only one table, of this schema"},
+    {.name = "table", .value = "NAME", .help = "With --reload: the table"},
     {.name = NULL},
 };
 

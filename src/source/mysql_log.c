@@ -61,10 +61,11 @@ bool mysql_log_find_created(struct mysql_conn *conn, struct mysql_position *posi
 /* ---- the log began again */
 
 static bool fail_lost(struct error *err, const struct mysql_position *position, const char *why) {
-    return error_set(err, ERROR_OUTSIDE,
-                     "the server's log began again (RESET MASTER), or was replaced, after the position %s:%" PRIu64
-                     ": %s. The changes in between are lost to sluice. Load the tables in full again",
-                     position->file, position->pos, why);
+    return error_set(
+        err, ERROR_OUTSIDE,
+        "the server's log began again (RESET MASTER), or was replaced, after the position %s:%" PRIu64
+        ": %s. The changes in between are lost to sluice. Load the tables in full again (sluice capture --reload)",
+        position->file, position->pos, why);
 }
 
 static size_t base_len(const char *file) {

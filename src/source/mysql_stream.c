@@ -258,7 +258,8 @@ static bool handle(struct mysql_stream *stream, const struct mysql_event *event,
         return true;
     case MYSQL_EVENT_INCIDENT:
         return error_set(err, ERROR_OUTSIDE,
-                         "the server says that changes are missing in its log (%.*s): load the tables in full again",
+                         "the server says that changes are missing in its log (%.*s): load the tables in full again "
+                         "(sluice capture --reload)",
                          (int)event->incident.len, event->incident.data);
     case MYSQL_EVENT_PREVIOUS_GTIDS:
     case MYSQL_EVENT_GTID_LIST:

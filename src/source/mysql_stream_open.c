@@ -107,18 +107,18 @@ static bool start_by_file(struct mysql_stream *stream, struct error *err) {
     const struct mysql_server *server = mysql_conn_server(stream->log);
     const struct mysql_position *position = &stream->position;
     if (!mysql_position_is_of(position, server))
-        return error_set(
-            err, ERROR_OUTSIDE,
-            "the position %s:%" PRIu64 " is of server %s (id %" PRIu32 "), and this is %s (id %" PRIu32
-            "), whose log is another: load the tables in full again, or connect to that server. With GTIDs "
-            "(gtid_mode=ON) sluice could go on here",
-            position->file, position->pos, position->server_uuid, position->server_id, server->identity,
-            server->server_id);
+        return error_set(err, ERROR_OUTSIDE,
+                         "the position %s:%" PRIu64 " is of server %s (id %" PRIu32 "), and this is %s (id %" PRIu32
+                         "), whose log is another: load the tables in full again (sluice capture --reload), or connect "
+                         "to that server. With GTIDs "
+                         "(gtid_mode=ON) sluice could go on here",
+                         position->file, position->pos, position->server_uuid, position->server_id, server->identity,
+                         server->server_id);
     if (position->pos > UINT32_MAX)
         return error_set(err, ERROR_OUTSIDE,
                          "%s:%" PRIu64
                          " is beyond 4 GiB, where the protocol cannot start; use GTIDs (gtid_mode=ON), or "
-                         "load the tables in full again",
+                         "load the tables in full again (sluice capture --reload)",
                          position->file, position->pos);
     mem_free(stream->log_file);
     stream->log_file = mem_strdup(position->file);
@@ -131,9 +131,10 @@ static bool start_dump(struct mysql_stream *stream, struct error *err) {
     const struct mysql_server *server = mysql_conn_server(stream->log);
     const struct mysql_position *position = &stream->position;
     if ((position->has_server || position->has_gtid) && position->mariadb != server->mariadb)
-        return error_set(err, ERROR_OUTSIDE,
-                         "the position is of %s, and the server is %s: load the tables in full again",
-                         position->mariadb ? "MariaDB" : "MySQL", server->mariadb ? "MariaDB" : "MySQL");
+        return error_set(
+            err, ERROR_OUTSIDE,
+            "the position is of %s, and the server is %s: load the tables in full again (sluice capture --reload)",
+            position->mariadb ? "MariaDB" : "MySQL", server->mariadb ? "MariaDB" : "MySQL");
     if (position->has_gtid && server->gtid_mode)
         return server->mariadb ? dump_from_domains(stream, err) : dump_from_set(stream, err);
     if (position->file[0] == '\0')
@@ -300,7 +301,8 @@ void stream_explain_dump_error(struct mysql_stream *stream, struct error *err) {
     error_set_code(
         err, ERROR_OUTSIDE, why.code,
         "the server does not have the binlog from %s on any more%s: the changes in between are lost to sluice. "
-        "Load the tables in full again, and let the server keep its log for longer: SET GLOBAL %s. The server "
+        "Load the tables in full again (sluice capture --reload), and let the server keep its log for longer: SET "
+        "GLOBAL %s. The server "
         "said: %.600s",
         stream_position_text(stream), more.len > 0 ? more.data : "", retention, why.message);
     buf_deinit(&more);

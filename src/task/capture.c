@@ -286,6 +286,9 @@ bool capture_run(const struct config *config, const struct capture_options *opti
         .cdc_only = options->cdc_only,
         .full_load_only = options->full_load_only,
         .until_current = options->until_current,
+        .reload = options->reload,
+        .reload_schema = options->reload_schema,
+        .reload_table = options->reload_table,
     };
     bool ok = capture_open(&capture, err);
     if (ok) {

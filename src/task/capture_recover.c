@@ -71,11 +71,37 @@ static bool recover_table(struct capture *capture, struct checkpoint_table *row,
     source->skip_until = table->row.full_load_position;
     /* A table that stopped, or whose full load was interrupted, is loaded in full from the beginning. */
     if (table->row.stopped != NULL && !capture->cdc_only) {
-        log_info("table %s.%s was stopped (%s): it is loaded in full again", row->schema, row->name, table->row.stopped);
+        log_info("table %s.%s was stopped (%s): it is loaded in full again", row->schema, row->name,
+                 table->row.stopped);
         table->row.full_load = FULL_LOAD_PENDING;
         table->reload = true;
     }
     source->stopped = table->row.stopped != NULL;
+    return true;
+}
+
+/* The position goes too when all tables are read again: the log from there on may not be had any more. The new position and
+ * what is to be loaded are committed together (full_load.c). */
+static bool forget_full_loads(struct capture *capture, struct error *err) {
+    bool all = capture->reload_table == NULL;
+    size_t count, matches = 0;
+    struct source_table *const *tables = source_tables_all(capture->tables, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct capture_table *table = tables[i]->user;
+        if (!all && (strcmp(table->row.schema, capture->reload_schema) != 0 ||
+                     strcmp(table->row.name, capture->reload_table) != 0))
+            continue;
+        table->reload = true;
+        matches++;
+    }
+    if (!all)
+        return matches > 0 ||
+               error_set(err, ERROR_CONFIG, "--reload: there is no table %s.%s among those that were captured",
+                         capture->reload_schema, capture->reload_table);
+    mem_free(capture->position);
+    mem_free(capture->committed.restart_position);
+    capture->position = capture->committed.restart_position = NULL;
+    capture->row.restart_position = NULL;
     return true;
 }
 
@@ -111,7 +137,7 @@ bool capture_recover(struct capture *capture, struct error *err) {
         if (!remove_leftovers(capture, table, err))
             goto done;
     }
-    ok = true;
+    ok = !capture->reload || forget_full_loads(capture, err);
 done:
     checkpoint_tables_deinit(rows, count);
     state_item_deinit(&item);

@@ -40,7 +40,7 @@ struct capture_table {
     bool row_changed;            /* the next commit writes the row */
     bool known;                  /* the state has the row */
     char *load_error;            /* why its full load failed, for the thread that decides; in the arena */
-    bool reload;                 /* loaded in full again although it was before: it had stopped */
+    bool reload;                 /* loaded in full again although it was before: it had stopped, or is asked for */
 
     const struct table **new_versions; /* versions that the state does not have yet, oldest first; in the arena */
     size_t new_version_count, new_version_capacity;
@@ -67,6 +67,8 @@ struct capture_savepoint {
 struct capture {
     const struct config *config;
     bool cdc_only, full_load_only, until_current;
+    bool reload; /* see capture_options */
+    const char *reload_schema, *reload_table;
     bool streamed; /* the log was opened once: where reading starts again is known in memory */
     struct store *raw;
     struct store *spool;         /* temporary; NULL when nothing is encoded */

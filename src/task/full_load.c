@@ -332,6 +332,7 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
         if (source->current == NULL || !same_columns(source->current, listed[i]))
             capture_table_set_version(table, listed[i], NULL, 0);
         table->row.full_load = FULL_LOAD_PENDING;
+        table->row_changed = true; /* with the task's new position, if it gets one: a stop does not forget it */
         (*out)[(*count)++] = table;
     }
     arena_deinit(&arena);
