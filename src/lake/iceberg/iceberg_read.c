@@ -110,10 +110,16 @@ static bool append_location(const struct iceberg_read *read, const char *locatio
     return url != NULL;
 }
 
+/* Without it the engine takes a file read by field id for 1000 rows, and builds its hash tables of the larger side. */
+static void append_cardinality(int64_t rows, struct buf *sql) {
+    buf_printf(sql, ", explicit_cardinality = %lld", (long long)(rows > 0 ? rows : 1));
+}
+
 /* The rows of the files `from` up to before `to`, which have field ids or all have none. */
 static bool append_run(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
                        struct error *err) {
     bool by_name = file_at(read, from)->by_name;
+    int64_t rows = 0;
     buf_append_text(sql, "SELECT ");
     append_columns(read, by_name, sql);
     if (with_position)
@@ -126,12 +132,14 @@ static bool append_run(const struct iceberg_read *read, size_t from, size_t to, 
         buf_append_text(sql, i == from ? "" : ", ");
         if (!append_location(read, file_at(read, i)->entry.file.path, sql, err))
             return false;
+        rows += file_at(read, i)->entry.file.record_count;
     }
     buf_append_text(sql, "], ");
     if (by_name)
         append_schema_by_name(read, sql);
     else
         append_schema(read, sql);
+    append_cardinality(rows, sql);
     buf_append_text(sql, ") AS f");
     return true;
 }
@@ -178,17 +186,22 @@ static size_t collect_deletes(const struct iceberg_read *read, size_t clean, siz
 
 static bool append_delete_files(const struct iceberg_read *read, const size_t *deletes, size_t count, struct buf *sql,
                                 struct error *err) {
+    int64_t rows = 0;
     buf_append_text(sql, "read_parquet([");
     for (size_t i = 0; i < count; i++) {
+        const struct iceberg_file *file = &read->table->files.deletes[deletes[i]].entry.file;
         buf_append_text(sql, i == 0 ? "" : ", ");
-        if (!append_location(read, read->table->files.deletes[deletes[i]].entry.file.path, sql, err))
+        if (!append_location(read, file->path, sql, err))
             return false;
+        rows += file->record_count;
     }
     buf_printf(
         sql,
         "], schema = MAP {%d: {'name': 'file_path', 'type': 'VARCHAR', 'default_value': NULL}, %d: {'name': 'pos', "
-        "'type': 'BIGINT', 'default_value': NULL}}, hive_partitioning = false) AS r",
+        "'type': 'BIGINT', 'default_value': NULL}}, hive_partitioning = false",
         ICEBERG_DELETE_FILE_PATH_ID, ICEBERG_DELETE_POS_ID);
+    append_cardinality(rows, sql);
+    buf_append_text(sql, ") AS r");
     return true;
 }
 
