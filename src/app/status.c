@@ -86,12 +86,12 @@ static json_t *load_to_json(const struct controller_row *row) {
     if (row == NULL)
         return json_null();
     return json_checked(json_pack(
-        "{ss sb ss? ss? ss? sb ss ss ss? sI sI ss? ss?}", "path", row->path, "active", (int)row->active, "primary_key",
-        row->primary_key, "partition_key", row->partition_key, "proposed_key", row->proposed_key, "key_differs",
-        (int)load_key_differs(row), "last_full_load_date", row->last_full_load_date, "last_incremental_file",
-        row->last_incremental_file, "out_path", row->out_path, "rows_loaded", (json_int_t)row->rows_loaded,
-        "incomplete_rows", (json_int_t)load_incomplete_rows(row), "last_load_time", row->last_load_time, "last_error",
-        row->last_error));
+        "{ss sb ss? ss? ss? sb ss ss ss? sI sI sI ss? ss?}", "path", row->path, "active", (int)row->active,
+        "primary_key", row->primary_key, "partition_key", row->partition_key, "proposed_key", row->proposed_key,
+        "key_differs", (int)load_key_differs(row), "last_full_load_date", row->last_full_load_date,
+        "last_incremental_file", row->last_incremental_file, "out_path", row->out_path, "rows_loaded",
+        (json_int_t)row->rows_loaded, "incomplete_rows", (json_int_t)load_incomplete_rows(row), "quarantined_rows",
+        (json_int_t)load_quarantined_rows(row), "last_load_time", row->last_load_time, "last_error", row->last_error));
 }
 
 static json_t *line_to_json(const struct line *line) {
@@ -158,6 +158,8 @@ static const char *doubt_text(struct arena *arena, const struct controller_row *
     const char *text = "";
     if (load_incomplete_rows(row) > 0)
         text = arena_printf(arena, "; %" PRId64 " rows incomplete", load_incomplete_rows(row));
+    if (load_quarantined_rows(row) > 0)
+        text = arena_printf(arena, "%s; %" PRId64 " rows in quarantine", text, load_quarantined_rows(row));
     if (load_key_differs(row))
         text = arena_printf(arena, "%s; by the key %s, the source's is %s", text, row->primary_key, row->proposed_key);
     return text;
@@ -257,7 +259,8 @@ const struct command command_status = {
             "last error, and counts of what could not be written as it was. Each table: its full load, the rows "
             "captured and "
             "loaded, the last file of each, and why it stands still if it does; rows incomplete are those that changes "
-            "without all their values set though the lake did not have them.\n\n"
+            "without all their values set though the lake did not have them, rows in quarantine those that did not fit "
+            "(load.bad_rows).\n\n"
             "lag_seconds is the time from the commit of the last captured transaction at the source to the commit of "
             "its files; "
             "it does not grow while the source is quiet.",

@@ -110,6 +110,21 @@ static bool check_lake(const struct reading *reading, struct error *err) {
     return true;
 }
 
+/* Where rows are put aside nobody else lists folders. */
+static bool check_load(const struct reading *reading, struct error *err) {
+    const struct yaml_node *map = reading->maps[SECTION_LOAD];
+    const struct config *config = reading->config;
+    const char *quarantine = config->load.quarantine;
+    if (quarantine == NULL)
+        return true;
+    if (locations_overlap(quarantine, config->raw.location) || locations_overlap(quarantine, config->lake.location))
+        return reading_error(
+            reading, line_of(map, "quarantine"), err,
+            "load.quarantine cannot lie in raw.location or lake.location, nor hold them: their readers "
+            "take every folder for a schema or a table");
+    return true;
+}
+
 /* A name as a pattern that matches it alone. */
 static const char *pattern_of(struct arena *arena, const char *name) {
     struct buf pattern;
@@ -134,12 +149,22 @@ static uint64_t available_memory_bytes(void) {
     return bytes;
 }
 
-/* "sqlite:///…/catalog.db" beside a state in a file; NULL for others. */
-static const char *catalog_beside(struct arena *arena, const char *state) {
+/* "sqlite:///…/catalog.db" beside a state in a file, with that scheme; NULL for others. */
+static const char *beside_state(struct arena *arena, const char *state, const char *scheme, const char *name) {
+    static const char sqlite[] = "sqlite://";
     const char *slash = strrchr(state, '/');
-    if (strncmp(state, "sqlite://", 9) != 0 || slash < state + 9)
+    size_t prefix = strlen(sqlite);
+    if (strncmp(state, sqlite, prefix) != 0 || slash < state + prefix)
         return NULL;
-    return arena_printf(arena, "%.*s/catalog.db", (int)(slash - state), state);
+    return arena_printf(arena, "%s%.*s/%s", scheme, (int)(slash - state - (long)prefix), state + prefix, name);
+}
+
+/* NULL when that were in the raw zone or in the lake. */
+static const char *quarantine_beside(struct config *config) {
+    const char *place = beside_state(&config->arena, config->state, "file://", "quarantine");
+    bool taken = place != NULL &&
+                 (locations_overlap(place, config->raw.location) || locations_overlap(place, config->lake.location));
+    return taken ? NULL : place;
 }
 
 /* Defaults that come from other options or from the machine. */
@@ -153,7 +178,9 @@ void reading_derive(struct config *config) {
         config->temp_folder = temp != NULL && temp[0] != '\0' ? arena_strdup(&config->arena, temp) : "/tmp";
     }
     if (config->catalog == NULL)
-        config->catalog = catalog_beside(&config->arena, config->state);
+        config->catalog = beside_state(&config->arena, config->state, "sqlite://", "catalog.db");
+    if (config->load.quarantine == NULL)
+        config->load.quarantine = quarantine_beside(config);
     if (config->lake.database == NULL)
         config->lake.database = config->task;
     if (config->source.database != NULL && config->source.database[0] == '\0')
@@ -163,5 +190,6 @@ void reading_derive(struct config *config) {
 }
 
 bool reading_check(const struct reading *reading, struct error *err) {
-    return check_top(reading, err) && check_source(reading, err) && check_raw(reading, err) && check_lake(reading, err);
+    return check_top(reading, err) && check_source(reading, err) && check_raw(reading, err) &&
+           check_lake(reading, err) && check_load(reading, err);
 }

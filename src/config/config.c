@@ -219,6 +219,10 @@ const struct config_table *config_find_table(const struct config *config, const 
     return NULL;
 }
 
+enum bad_rows config_bad_rows(const struct config *config, const struct config_table *entry) {
+    return entry != NULL && entry->has_bad_rows ? entry->bad_rows : config->load.bad_rows;
+}
+
 /* '/' and '%' would make two names one folder; '=' is Hive's; the others are patterns or separators to some reader. */
 static void append_folder_name(struct buf *out, const char *name) {
     for (const char *p = name; *p != '\0'; p++) {

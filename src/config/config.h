@@ -14,6 +14,7 @@
 #include "base/mem.h"
 
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
+enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
 
 struct config_source {
     const char *engine; /* mysql, mariadb; dms: raw files that AWS DMS wrote */
@@ -57,6 +58,12 @@ struct config_lake {
     int64_t target_file_size_bytes;
 };
 
+/* What holds for the loads of all tables that say nothing else. */
+struct config_load {
+    enum bad_rows bad_rows;
+    const char *quarantine; /* a location; beside the state when it is not given; NULL: none */
+};
+
 struct config_schedule {
     const char *load, *catalog, *maintain; /* NULL: not scheduled; else schedule_parse takes it */
 };
@@ -86,6 +93,8 @@ struct config_table {
     bool active, has_active;
     const struct config_column_type *columns;
     size_t column_count;
+    enum bad_rows bad_rows;
+    bool has_bad_rows; /* false: as in `load` */
 };
 
 struct config {
@@ -95,6 +104,7 @@ struct config {
     struct config_source source;
     struct config_raw raw;
     struct config_lake lake;
+    struct config_load load;
     const char *state;
     const char *catalog; /* beside the state when it is not given; NULL: none */
     struct config_schedule schedule;
@@ -114,6 +124,9 @@ void config_free(struct config *config); /* NULL is fine */
 
 /* The entry of `tables:` for a table, or NULL. */
 const struct config_table *config_find_table(const struct config *config, const char *schema, const char *table);
+
+/* How a table's loads treat what does not fit: its entry's, or what holds for all. */
+enum bad_rows config_bad_rows(const struct config *config, const struct config_table *entry); /* entry NULL: none */
 
 /* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
  * that cannot be in a folder's name are percent-encoded. */

@@ -9,6 +9,7 @@
 static const char *const data_formats[] = {"csv", "parquet", NULL};
 static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
+static const char *const bad_row_actions[] = {[BAD_ROWS_STOP] = "stop", [BAD_ROWS_QUARANTINE] = "quarantine", NULL};
 
 static const struct option top_options[] = {
     {.name = "task",
@@ -356,6 +357,27 @@ static const struct option lake_options[] = {
      .help = "The size that data files should have: large for scans, small for tables that change all over."},
 };
 
+static const struct option load_options[] = {
+    {.name = "bad_rows",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_load, bad_rows),
+     .fallback = "stop",
+     .words = bad_row_actions,
+     .help = "When a row of a CSV file does not fit its table (a value that its column's type does not take, a record "
+             "with too many or too few fields): stop leaves the lake table as it is until the file is mended; "
+             "quarantine puts the row aside and loads the others. A change that was put aside never happened for the "
+             "lake: the change of the same key before it decides. What is wrong with a whole file (a quote that is "
+             "never closed, a header that does not fit) stops the table in any case."},
+    {.name = "quarantine",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_load, quarantine),
+     .min = 1,
+     .max = 1024,
+     .example = "file:///var/lib/sluice/quarantine",
+     .help = "Where rows are put aside: schema/table/run.jsonl, a line a row, with file, line, column, value, reason "
+             "and record. The folder `quarantine` beside the state when it is not given."},
+};
+
 static const struct option schedule_options[] = {
     {.name = "load",
      .kind = OPTION_SCHEDULE,
@@ -480,6 +502,13 @@ static const struct option table_options[] = {
      .count_offset = offsetof(struct config_table, column_count),
      .example = "{price: \"decimal(10,2)\"}",
      .help = "Types of columns, for files that have no types."},
+    {.name = "bad_rows",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_table, bad_rows),
+     .set_offset = offsetof(struct config_table, has_bad_rows),
+     .words = bad_row_actions,
+     .example = "quarantine",
+     .help = "As load.bad_rows, for this table."},
 };
 
 #define ROWS(rows) .options = (rows), .count = sizeof(rows) / sizeof(rows)[0]
@@ -498,6 +527,11 @@ const struct option_section option_sections[SECTION_COUNT] = {
                       .offset = offsetof(struct config, lake),
                       ROWS(lake_options),
                       .help = "The tables that come out."},
+    [SECTION_LOAD] = {.name = "load",
+                      .offset = offsetof(struct config, load),
+                      ROWS(load_options),
+                      .help = "How raw files become rows of the lake; an entry of `tables` may say otherwise for its "
+                              "table, also later."},
     [SECTION_SCHEDULE] =
         {.name = "schedule",
          .offset = offsetof(struct config, schedule),

@@ -58,6 +58,7 @@ enum option_section_number {
     SECTION_SOURCE,
     SECTION_RAW,
     SECTION_LAKE,
+    SECTION_LOAD,
     SECTION_SCHEDULE,
     SECTION_MAINTAIN,
     SECTION_TABLES,

@@ -285,6 +285,7 @@ struct scan_local {
     size_t unit;
     uint64_t record;
     char *marks; /* column_count bytes for _unchanged */
+    bool *asked; /* per column: the statement reads it */
 };
 
 static void close_unit(struct scan_local *local) {
@@ -298,6 +299,7 @@ static void scan_local_free(void *data) {
     close_unit(local);
     mem_free(local->outputs);
     mem_free(local->marks);
+    mem_free(local->asked);
     mem_free(local);
 }
 
@@ -306,6 +308,7 @@ static void scan_local_init(duckdb_init_info info) {
     struct scan_local *local = mem_zalloc(sizeof *local);
     local->scan = bind->scan;
     local->marks = mem_alloc(bind->scan->column_count);
+    local->asked = mem_zalloc((bind->scan->column_count + 1) * sizeof *local->asked);
     duckdb_init_set_init_data(info, local, scan_local_free);
 }
 
@@ -317,24 +320,40 @@ static void store_null(const struct output *output, idx_t row) {
 }
 
 /* 'an int', 'a bigint'; a value of a string column can only be wrong by its bytes. */
-static bool set_value_error(const struct scan_local *local, const struct output *output, struct slice text,
-                            struct error *err) {
+static void append_reason(struct buf *out, struct type type, struct slice text) {
+    char name[TYPE_TEXT_BYTES];
+    if (type.kind == TYPE_STRING) {
+        buf_append_text(out, "the value is not valid UTF-8");
+        return;
+    }
+    type_format(type, name);
+    int shown = (int)(text.len < VALUE_SHOWN_BYTES ? text.len : VALUE_SHOWN_BYTES);
+    buf_printf(out, "\"%.*s\"%s is not %s %s", shown, text.data, text.len > VALUE_SHOWN_BYTES ? "..." : "",
+               strchr("aeiou", name[0]) != NULL ? "an" : "a", name);
+}
+
+static bool set_value_error(const struct scan_local *local, size_t column, const char *reason, struct error *err) {
     struct buf where;
     buf_init(&where, BUF_MAX_DEFAULT);
     local->scan->unit_where(local->reader, &where);
     buf_append_char(&where, '\0');
-    const char *name = local->scan->columns[output->column].name;
-    if (output->type.kind == TYPE_STRING) {
-        error_set(err, ERROR_DATA, "%s, column \"%s\": the value is not valid UTF-8", where.data, name);
-    } else {
-        char type[TYPE_TEXT_BYTES];
-        type_format(output->type, type);
-        int shown = (int)(text.len < VALUE_SHOWN_BYTES ? text.len : VALUE_SHOWN_BYTES);
-        error_set(err, ERROR_DATA, "%s, column \"%s\": \"%.*s\"%s is not %s %s", where.data, name, shown, text.data,
-                  text.len > VALUE_SHOWN_BYTES ? "..." : "", strchr("aeiou", type[0]) != NULL ? "an" : "a", type);
-    }
+    error_set(err, ERROR_DATA, "%s, column \"%s\": %s", where.data, local->scan->columns[column].name, reason);
     buf_deinit(&where);
     return false;
+}
+
+/* A value does not convert: an error, or *refused when its row may be left out. */
+static bool refuse_value(const struct scan_local *local, size_t column, const struct value *value, bool *refused,
+                         struct error *err) {
+    struct buf reason;
+    bool ok = true;
+    buf_init(&reason, BUF_MAX_DEFAULT);
+    append_reason(&reason, local->scan->columns[column].type, (struct slice){value->data, value->len});
+    if (local->scan->unit_refuse != NULL)
+        ok = local->scan->unit_refuse(local->reader, column, value, reason.data, refused, err);
+    ok = ok && (*refused || set_value_error(local, column, reason.data, err));
+    buf_deinit(&reason);
+    return ok;
 }
 
 static void store_marks(struct scan_local *local, struct output *output, idx_t row, const struct value *values) {
@@ -350,18 +369,40 @@ static void store_marks(struct scan_local *local, struct output *output, idx_t r
         store_null(output, row);
 }
 
-static bool store_value(struct scan_local *local, struct output *output, idx_t row, const struct value *value,
-                        struct error *err) {
-    if (value->kind == VALUE_NULL || value->kind == VALUE_UNCHANGED) {
-        store_null(output, row);
-        return true;
-    }
-    struct slice text = {value->data, value->len};
-    return output->store(output, row, text) || set_value_error(local, output, text, err);
+static bool has_text(const struct value *value) { return value->kind != VALUE_NULL && value->kind != VALUE_UNCHANGED; }
+
+static bool store_value(struct output *output, idx_t row, const struct value *value) {
+    if (has_text(value))
+        return output->store(output, row, (struct slice){value->data, value->len});
+    store_null(output, row);
+    return true;
 }
 
-static bool store_row(struct scan_local *local, idx_t row, char op, const struct value *values, struct error *err) {
+/* The row's place is used for the next one, which may have values where this one had NULLs. */
+static void forget_row(struct scan_local *local, idx_t row) {
     for (size_t i = 0; i < local->output_count; i++) {
+        uint64_t *validity = duckdb_vector_get_validity(local->outputs[i].vector);
+        if (validity != NULL)
+            duckdb_validity_set_row_valid(validity, row);
+    }
+}
+
+/* Values that nobody asked for, where all are judged. */
+static bool judge_rest(struct scan_local *local, const struct value *values, bool *refused, struct error *err) {
+    for (size_t i = 0; i < local->scan->column_count && !*refused; i++) {
+        struct slice text = {values[i].data, values[i].len};
+        if (!local->asked[i] && has_text(&values[i]) && !value_fits(text, local->scan->columns[i].type) &&
+            !refuse_value(local, i, &values[i], refused, err))
+            return false;
+    }
+    return true;
+}
+
+/* *refused: the row is left out. */
+static bool store_row(struct scan_local *local, idx_t row, char op, const struct value *values, bool *refused,
+                      struct error *err) {
+    *refused = false;
+    for (size_t i = 0; i < local->output_count && !*refused; i++) {
         struct output *output = &local->outputs[i];
         switch (output->what) {
         case OUTPUT_SEQ:
@@ -374,13 +415,18 @@ static bool store_row(struct scan_local *local, idx_t row, char op, const struct
             store_marks(local, output, row, values);
             break;
         case OUTPUT_VALUE:
-            if (!store_value(local, output, row, &values[output->column], err))
+            if (!store_value(output, row, &values[output->column]) &&
+                !refuse_value(local, output->column, &values[output->column], refused, err))
                 return false;
             break;
         case OUTPUT_NONE:
             break;
         }
     }
+    if (local->scan->unit_refuse != NULL && !judge_rest(local, values, refused, err))
+        return false;
+    if (*refused)
+        forget_row(local, row);
     return true;
 }
 
@@ -401,6 +447,9 @@ static void begin_chunk(const struct scan_init *init, struct scan_local *local, 
         local->output_count = init->output_count;
         local->outputs = mem_zalloc(init->output_count * sizeof *local->outputs);
         memcpy(local->outputs, init->outputs, init->output_count * sizeof *local->outputs);
+        for (size_t i = 0; i < local->output_count; i++)
+            if (local->outputs[i].what == OUTPUT_VALUE)
+                local->asked[local->outputs[i].column] = true;
     }
     for (size_t i = 0; i < local->output_count; i++) {
         local->outputs[i].vector = duckdb_data_chunk_get_vector(chunk, i);
@@ -424,10 +473,11 @@ static bool fill_chunk(struct scan_init *init, struct scan_local *local, idx_t *
             close_unit(local);
             continue;
         }
-        if (!store_row(local, *rows, op, values, err))
+        bool refused;
+        if (!store_row(local, *rows, op, values, &refused, err))
             return false;
         local->record++;
-        ++*rows;
+        *rows += !refused;
     }
     return true;
 }

@@ -71,6 +71,11 @@ struct engine_scan {
     /* Where the last row was, for errors: `shop/product/20261101-101500123.csv: line 7`. */
     void (*unit_where)(void *reader, struct buf *out);
     void (*unit_close)(void *reader);
+    /* May be NULL. With it a value that does not convert need not be an error: *refused true leaves its row out. `reason` is
+     * `"abc" is not a decimal(10,2)`. All values of all rows are judged then, also of columns that a statement does not ask
+     * for, so that every statement sees the same rows. */
+    bool (*unit_refuse)(void *reader, size_t column, const struct value *value, const char *reason, bool *refused,
+                        struct error *err);
 };
 /* A value that does not convert is an error of kind DATA: `<where>, column "price": "abc" is not a decimal(10,2)`.
  *

@@ -134,6 +134,10 @@ bool lake_load(struct lake_table *table, struct engine_connection *connection, c
            check_transforms(table, load, err) && table->ops->load(table, connection, load, result, err);
 }
 
+bool lake_before_commit(const struct lake_load *load, struct error *err) {
+    return load->before_commit == NULL || load->before_commit(load->context, err);
+}
+
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err) {
     return table->ops->scan(table, sql, err);
 }

@@ -64,6 +64,9 @@ struct lake_load {
     const char *changes;
     bool has_unchanged;
     struct lake_watermark watermark;
+    /* Called when all rows were read and written, right before the commit; false stops it. NULL: nothing is to be done. */
+    bool (*before_commit)(void *context, struct error *err);
+    void *context;
 };
 
 /* Rows in the files that were written and in those that they replace. */
@@ -139,6 +142,9 @@ void lake_close(struct lake_table *table); /* NULL is fine */
  * Kind CONFLICT: another loader committed since lake_open: open again and plan again. The version is not updated. */
 bool lake_load(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
                struct lake_result *result, struct error *err);
+
+/* For the formats. */
+bool lake_before_commit(const struct lake_load *load, struct error *err);
 
 /* Appends a SELECT (no semicolon) that reads the current version: Op first, then the columns. */
 bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err);

@@ -342,7 +342,7 @@ static bool stage(struct merge *merge, struct lake_result *result, struct error 
     if (is_keyed(load) && (!check_key_is_given(merge, err) || !find_null_keys(merge, err)))
         return false;
     if (!find_affected(merge, err) || (merge->has_base && !create_view(merge, append_base_view, err)) ||
-        !write_rows(merge, &files, &count, err))
+        !write_rows(merge, &files, &count, err) || !lake_before_commit(load, err))
         return false;
     set_columns(merge);
     set_files(merge, files, count);

@@ -45,6 +45,8 @@ bool load_run(const struct config *config, const struct load_options *options, s
 struct controller_row;
 /* Rows that changes without all their values set since the last full load, though the lake did not have them. */
 int64_t load_incomplete_rows(const struct controller_row *row);
+/* Rows that were put aside since then, because they do not fit. */
+int64_t load_quarantined_rows(const struct controller_row *row);
 /* The table is loaded by another key than the source's own. */
 bool load_key_differs(const struct controller_row *row);
 

@@ -18,7 +18,14 @@ struct load_reader {
     size_t name_count;
     const struct value *first; /* a file without header: its first record, which is still to be given */
     size_t first_count;
+    const struct value *record; /* the last one */
+    size_t record_count;
+    bool leaves_out; /* wrong records: */
+    load_reader_bad_fn bad;
+    void *bad_context;
 };
+
+enum { REASON_BYTES = 160 };
 
 /* AWS DMS writes texts bare where it can: without a word agreed on (csv_no_sup_value), a text that reads UNCHANGED is just
  * that. No bare field holds a line end, so this word never occurs. */
@@ -37,6 +44,7 @@ struct load_format load_format_of(const struct config *config, struct store *raw
                     .null_word = options->csv_null_value,
                     .unchanged_word = agreed ? options->csv_no_sup_value : WORD_THAT_NEVER_OCCURS},
         .timestamp_column = options->timestamp_column_name,
+        .captured = captured,
     };
 }
 
@@ -102,7 +110,7 @@ static bool take_expected(struct load_reader *reader, const struct load_format *
         reader->names[reader->name_count++] = arena_strdup(&reader->arena, expected[i]);
     if (format->timestamp_column != NULL)
         reader->names[reader->name_count++] = arena_strdup(&reader->arena, format->timestamp_column);
-    reader->has_op = field_count == reader->name_count + 1;
+    reader->has_op = reader->full_load ? field_count == reader->name_count + 1 : field_count != reader->name_count;
     return true;
 }
 
@@ -153,35 +161,73 @@ const char *const *load_reader_names(const struct load_reader *reader, size_t *c
     return reader->names;
 }
 
-static bool take_op(const struct load_reader *reader, const struct value *field, char *op, struct error *err) {
-    if (!is_op_value(field))
-        return fail(reader, err, "Op is \"%.*s\", not I, U or D", field->kind == VALUE_TEXT ? (int)field->len : 4,
-                    field->kind == VALUE_TEXT ? field->data : "NULL");
+static bool judge_op(const struct load_reader *reader, const struct value *field, char *op, char *reason) {
+    if (!is_op_value(field)) {
+        int shown = field->kind != VALUE_TEXT ? 4 : field->len < 40 ? (int)field->len : 40;
+        snprintf(reason, REASON_BYTES, "Op is \"%.*s\", not I, U or D", shown,
+                 field->kind == VALUE_TEXT ? field->data : "NULL");
+        return false;
+    }
     *op = (char)toupper((unsigned char)field->data[0]);
-    if (reader->full_load && *op == CHANGE_DELETE)
-        return fail(reader, err, "a full load cannot hold a row with Op D");
+    if (reader->full_load && *op == CHANGE_DELETE) {
+        snprintf(reason, REASON_BYTES, "a full load cannot hold a row with Op D");
+        return false;
+    }
     return true;
 }
 
-bool load_reader_next(struct load_reader *reader, char *op, const struct value **values, struct error *err) {
-    const struct value *fields = reader->first;
-    size_t count = reader->first_count;
-    reader->first = NULL;
-    if (fields == NULL && !csv_reader_next(reader->csv, &fields, &count, err))
-        return false;
-    *values = NULL;
-    if (count == 0)
-        return true;
+/* The record as a whole; false with the reason. */
+static bool judge_record(const struct load_reader *reader, char *op, char *reason) {
     size_t want = reader->name_count + reader->has_op;
-    if (count != want)
-        return fail(reader, err, "the record has %zu fields, and the %s says %zu", count,
-                    reader->names != NULL ? "header" : "table", want);
     *op = CHANGE_INSERT;
-    if (reader->has_op && !take_op(reader, &fields[0], op, err))
+    if (reader->record_count != want) {
+        snprintf(reason, REASON_BYTES, "the record has %zu fields, and the %s says %zu", reader->record_count,
+                 reader->names != NULL ? "header" : "table", want);
         return false;
-    *values = fields + reader->has_op;
+    }
+    return !reader->has_op || judge_op(reader, &reader->record[0], op, reason);
+}
+
+/* Without fields at the end. */
+static bool next_record(struct load_reader *reader, struct error *err) {
+    reader->record = reader->first;
+    reader->record_count = reader->first_count;
+    reader->first = NULL;
+    return reader->record != NULL || csv_reader_next(reader->csv, &reader->record, &reader->record_count, err);
+}
+
+bool load_reader_next(struct load_reader *reader, char *op, const struct value **values, struct error *err) {
+    char reason[REASON_BYTES];
+    for (;;) {
+        if (!next_record(reader, err))
+            return false;
+        *values = NULL;
+        if (reader->record_count == 0)
+            return true;
+        if (judge_record(reader, op, reason))
+            break;
+        if (!reader->leaves_out)
+            return fail(reader, err, "%s", reason);
+        if (reader->bad != NULL && !reader->bad(reader->bad_context, reason, err))
+            return false;
+    }
+    *values = reader->record + reader->has_op;
     return true;
 }
+
+void load_reader_leave_out(struct load_reader *reader, load_reader_bad_fn bad, void *context) {
+    reader->leaves_out = true;
+    reader->bad = bad;
+    reader->bad_context = context;
+}
+
+const struct value *load_reader_record(const struct load_reader *reader, size_t *count) {
+    *count = reader->record_count;
+    return reader->record;
+}
+
+const char *load_reader_file(const struct load_reader *reader) { return reader->name; }
+uint64_t load_reader_line(const struct load_reader *reader) { return csv_reader_line(reader->csv); }
 
 void load_reader_where(const struct load_reader *reader, struct buf *out) {
     buf_printf(out, "%s: line %llu", reader->name, (unsigned long long)csv_reader_line(reader->csv));

@@ -14,12 +14,16 @@
 #include "raw/layout.h"
 #include "store/store.h"
 
+struct load_quarantine;
+
 /* How the files of one table are read. Borrowed by every reader. */
 struct load_format {
     struct store *raw;
     const char *folder; /* "<schema>/<table>/" */
     struct csv_dialect dialect;
-    const char *timestamp_column; /* timestamp_column_name; NULL: none */
+    const char *timestamp_column;       /* timestamp_column_name; NULL: none */
+    struct load_quarantine *quarantine; /* rows that do not fit are put aside; NULL: they are errors */
+    bool captured;                      /* types are known, and not widened */
 };
 
 /* As the config says. `captured`: sluice wrote the files; else AWS DMS did. */
@@ -39,6 +43,15 @@ const char *const *load_reader_names(const struct load_reader *reader, size_t *c
 /* The next row: one value per name, valid until the next call; *values = NULL at the end. *op is 'I', 'U' or 'D', 'I' where the
  * file has no Op. */
 bool load_reader_next(struct load_reader *reader, char *op, const struct value **values, struct error *err);
+
+/* What becomes of a record that is wrong as a whole (the number of its fields, its Op): without a call an error of kind DATA.
+ * With it the record is left out, and `bad` is told (NULL: nobody); its false ends the reading. */
+typedef bool (*load_reader_bad_fn)(void *context, const char *reason, struct error *err);
+void load_reader_leave_out(struct load_reader *reader, load_reader_bad_fn bad, void *context);
+/* The fields of the last record as they came, Op included; valid as long as its values. */
+const struct value *load_reader_record(const struct load_reader *reader, size_t *count);
+const char *load_reader_file(const struct load_reader *reader); /* "shop/product/20261101-101500123.csv" */
+uint64_t load_reader_line(const struct load_reader *reader);    /* where the last record began */
 /* "shop/product/20261101-101500123.csv: line 7": where the last row is. */
 void load_reader_where(const struct load_reader *reader, struct buf *out);
 

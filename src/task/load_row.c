@@ -3,11 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "task/load_quarantine.h"
 #include "task/load_table.h"
 
 enum { ROW_ATTEMPTS = 5 };
 
 #define INCOMPLETE_ATTRIBUTE "sluice_incomplete_rows"
+#define QUARANTINED_ATTRIBUTE "sluice_quarantined_rows"
 
 static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
 
@@ -29,15 +31,21 @@ int64_t load_incomplete_rows(const struct controller_row *row) {
     return json_integer_value(json_object_get(row->item.attributes, INCOMPLETE_ATTRIBUTE));
 }
 
-static void add_incomplete_rows(struct load_run *run) {
+int64_t load_quarantined_rows(const struct controller_row *row) {
+    return json_integer_value(json_object_get(row->item.attributes, QUARANTINED_ATTRIBUTE));
+}
+
+/* Counts since the last full load. */
+static void add_count(struct load_run *run, const char *attribute, uint64_t rows) {
     struct controller_row *row = &run->row;
-    int64_t rows = (run->plan.full_load_due ? 0 : load_incomplete_rows(row)) + (int64_t)run->incomplete_rows;
     if (row->item.attributes == NULL)
         row->item.attributes = json_object();
-    if (rows > 0)
-        json_object_set_new(row->item.attributes, INCOMPLETE_ATTRIBUTE, json_integer(rows));
+    json_int_t before =
+        run->plan.full_load_due ? 0 : json_integer_value(json_object_get(row->item.attributes, attribute));
+    if (before + (json_int_t)rows > 0)
+        json_object_set_new(row->item.attributes, attribute, json_integer(before + (json_int_t)rows));
     else
-        json_object_del(row->item.attributes, INCOMPLETE_ATTRIBUTE);
+        json_object_del(row->item.attributes, attribute);
 }
 
 /* The next name of a comma list without the blanks around it; false at its end. */
@@ -137,6 +145,11 @@ bool load_row_take_over(struct load_run *run, bool *taken, struct error *err) {
     row->last_error = NULL;
     row->out_path = out_path(run);
     load_plan_forget_recorded(row);
+    uint64_t quarantined;
+    if (!load_quarantine_count(run->pass->config, run->job->schema, run->job->table, watermark->run_id, &quarantined,
+                               err))
+        return false;
+    add_count(run, QUARANTINED_ATTRIBUTE, quarantined);
     bool ours = strcmp(watermark->run_id, run->run_id) == 0; /* committed by an attempt that failed after it */
     if (ours) {
         row->last_load_time = now_text(&run->arena, clock_now_us());
@@ -207,7 +220,8 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     row->last_error = NULL;
     row->last_load_time = now_text(&run->arena, clock_now_us());
     row->rows_loaded += run->rows;
-    add_incomplete_rows(run);
+    add_count(run, INCOMPLETE_ATTRIBUTE, run->incomplete_rows);
+    add_count(run, QUARANTINED_ATTRIBUTE, run->quarantined_rows);
     load_plan_record(row, &run->plan);
 }
 

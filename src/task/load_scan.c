@@ -5,6 +5,8 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "task/load_quarantine.h"
+#include "task/load_survey.h"
 
 enum { REPORT_EVERY_ROWS = 4096 }; /* progress and cancellation */
 
@@ -14,6 +16,7 @@ struct scan_part {
     char name[48]; /* "" while it is not registered */
     struct engine_scan engine_scan;
     _Atomic(uint64_t) *unit_rows; /* per file: its rows, once it was read to its end */
+    uint64_t *bad_lines;          /* per file: the last line that was put aside; the quarantine's lock guards it */
 };
 
 struct load_scan {
@@ -76,6 +79,40 @@ static bool check_key(const struct unit *unit, struct error *err) {
     return true;
 }
 
+/* --- rows that do not fit */
+
+static bool put_aside(struct unit *unit, const char *column, const struct value *value, const char *reason,
+                      struct error *err) {
+    struct load_bad_row row = {.file = load_reader_file(unit->reader),
+                               .line = load_reader_line(unit->reader),
+                               .column = column,
+                               .value = value,
+                               .reason = reason,
+                               .last_line = &unit->part->bad_lines[unit->index]};
+    row.fields = load_reader_record(unit->reader, &row.field_count);
+    return load_quarantine_add(unit->part->scan->format->quarantine, &row, err);
+}
+
+static bool unit_bad_record(void *opaque, const char *reason, struct error *err) {
+    return put_aside(opaque, NULL, NULL, reason, err);
+}
+
+/* A type that may become wider is no reason: then the load begins again with that. */
+static bool unit_refuse(void *opaque, size_t index, const struct value *value, const char *reason, bool *refused,
+                        struct error *err) {
+    struct unit *unit = opaque;
+    const struct column *column = &unit->part->part->columns[index];
+    struct type wider;
+    *refused = unit->part->scan->format->captured ||
+               !load_survey_widen(column->type, (struct slice){value->data, value->len}, &wider);
+    if (!*refused)
+        return true;
+    unit->rows--;
+    return put_aside(unit, column->name, value, reason, err);
+}
+
+/* --- its life and rows */
+
 static void unit_close(void *opaque) {
     struct unit *unit = opaque;
     load_reader_close(unit->reader);
@@ -95,6 +132,8 @@ static bool unit_open(void *context, size_t index, void **out, struct error *err
         unit_close(unit);
         return false;
     }
+    if (part->scan->format->quarantine != NULL)
+        load_reader_leave_out(unit->reader, unit_bad_record, unit);
     *out = unit;
     return true;
 }
@@ -131,6 +170,7 @@ static void unit_where(void *opaque, struct buf *out) { load_reader_where(((stru
 static bool register_part(struct load_scan *scan, struct scan_part *part, struct error *err) {
     static atomic_ullong counter; /* names are of the engine, which several tables share */
     part->unit_rows = mem_zalloc((part->part->file_count + 1) * sizeof *part->unit_rows);
+    part->bad_lines = mem_zalloc((part->part->file_count + 1) * sizeof *part->bad_lines);
     part->engine_scan = (struct engine_scan){.columns = part->part->columns,
                                              .column_count = part->part->column_count,
                                              .unit_count = part->part->file_count,
@@ -138,7 +178,8 @@ static bool register_part(struct load_scan *scan, struct scan_part *part, struct
                                              .unit_open = unit_open,
                                              .unit_next = unit_next,
                                              .unit_where = unit_where,
-                                             .unit_close = unit_close};
+                                             .unit_close = unit_close,
+                                             .unit_refuse = scan->format->quarantine != NULL ? unit_refuse : NULL};
     char name[sizeof part->name];
     snprintf(name, sizeof name, "load_%llu", (unsigned long long)atomic_fetch_add(&counter, 1));
     if (!engine_scan_add(scan->engine, name, &part->engine_scan, err))
@@ -171,6 +212,7 @@ void load_scan_close(struct load_scan *scan) {
         if (scan->parts[i].name[0] != '\0')
             engine_scan_remove(scan->engine, scan->parts[i].name);
         mem_free(scan->parts[i].unit_rows);
+        mem_free(scan->parts[i].bad_lines);
     }
     mem_free(scan->parts);
     mem_free(scan);

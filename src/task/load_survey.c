@@ -126,7 +126,11 @@ static bool add_names(struct survey *survey, const char *const *names, size_t co
 
 static bool open_reader(const struct survey *survey, const struct raw_file *file, struct load_reader **out,
                         struct error *err) {
-    return load_reader_open(survey->input->format, file, survey->expected, survey->expected_count, out, err);
+    if (!load_reader_open(survey->input->format, file, survey->expected, survey->expected_count, out, err))
+        return false;
+    if (survey->input->format->quarantine != NULL)
+        load_reader_leave_out(*out, NULL, NULL); /* the load itself puts them aside */
+    return true;
 }
 
 static bool survey_csv(struct survey *survey, const struct raw_file *file, struct error *err) {
@@ -296,8 +300,7 @@ bool load_survey_make(struct arena *arena, const struct load_schema_input *input
 
 /* --- widening --------------------------------------------------------------------------------------------------------- */
 
-/* The narrowest type that also holds `text` and that a lake column of `type` may become; false: there is none. */
-static bool widen_for(struct type type, struct slice text, struct type *out) {
+bool load_survey_widen(struct type type, struct slice text, struct type *out) {
     struct type wider = type;
     switch (type.kind) {
     case TYPE_INT32:
@@ -323,7 +326,7 @@ static void widen_row(struct survey_column *const *columns, const struct value *
         if (columns[i] == NULL || values[i].kind == VALUE_NULL || values[i].kind == VALUE_UNCHANGED ||
             value_fits(text, columns[i]->type))
             continue;
-        if (widen_for(columns[i]->type, text, &columns[i]->type))
+        if (load_survey_widen(columns[i]->type, text, &columns[i]->type))
             columns[i]->seen = true; /* widened */
     }
 }

@@ -20,4 +20,7 @@ struct load_survey {
 bool load_survey_make(struct arena *arena, const struct load_schema_input *input, struct load_survey *out,
                       struct error *err);
 
+/* The narrowest type that also holds `text` and that a lake column of `type` may become; false: there is none. */
+bool load_survey_widen(struct type type, struct slice text, struct type *out);
+
 #endif

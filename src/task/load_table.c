@@ -4,7 +4,8 @@
  *   lake_open       finishes a crashed commit; its watermark says whether the row's bookkeeping is behind (load_row.c)
  *   row             the run is in flight                                        fault point load.run_recorded
  *   staging         columns, scans, the last change of each key                 fault point load.staged
- *   lake_load       the commit, with the watermark; or CONFLICT: plan again     fault point load.committed
+ *   lake_load       rows that were put aside are durable, just before           fault point load.before_commit
+ *                   the commit, with the watermark; or CONFLICT: plan again     fault point load.committed
  *   row, history    the watermark                                               fault point load.done */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "task/load_advice.h"
+#include "task/load_quarantine.h"
 #include "task/load_reduce.h"
 #include "task/load_said.h"
 #include "task/load_scan.h"
@@ -42,6 +44,8 @@ static void end_attempt(struct load_run *run) {
     lake_close(run->lake);
     run->lake = NULL;
     run->have_schema = false;
+    load_quarantine_free(run->quarantine);
+    run->quarantine = NULL;
     run->format = (struct load_format){0}; /* its texts are the arena's */
     if (run->row_known)
         controller_row_deinit(&run->row);
@@ -99,11 +103,25 @@ static bool read_schemas(struct load_run *run, struct error *err) {
     return true;
 }
 
-static bool make_schema(struct load_run *run, struct error *err) {
+/* How the files are read, and what becomes of rows that do not fit. */
+static bool make_format(struct load_run *run, const struct config_table *entry, struct error *err) {
     const struct config *config = run->pass->config;
     const char *folder = raw_table_folder(&run->arena, run->job->schema, run->job->table);
     run->format = load_format_of(config, run->pass->raw, folder, run->captured != NULL);
-    run->input = (struct load_schema_input){.config = config_find_table(config, run->job->schema, run->job->table),
+    if (config_bad_rows(config, entry) == BAD_ROWS_QUARANTINE &&
+        !load_quarantine_new(config, run->job->schema, run->job->table, run->run_id, &run->format.dialect,
+                             &run->quarantine, err))
+        return false;
+    run->format.quarantine = run->quarantine;
+    return true;
+}
+
+static bool make_schema(struct load_run *run, struct error *err) {
+    const struct config *config = run->pass->config;
+    const struct config_table *entry = config_find_table(config, run->job->schema, run->job->table);
+    if (!make_format(run, entry, err))
+        return false;
+    run->input = (struct load_schema_input){.config = entry,
                                             .row = &run->row,
                                             .types = run->types != NULL ? run->types : run->row.types,
                                             .plan = &run->plan,
@@ -116,7 +134,13 @@ static bool make_schema(struct load_run *run, struct error *err) {
     return run->have_schema;
 }
 
-static struct lake_load lake_load_of(const struct load_run *run, const char *full_load_sql,
+/* The rows that were put aside are durable before the commit leaves them out. */
+static bool before_commit(void *context, struct error *err) {
+    const struct load_run *run = context;
+    return load_quarantine_publish(run->quarantine, err) && fault_point("load.before_commit", err);
+}
+
+static struct lake_load lake_load_of(struct load_run *run, const char *full_load_sql,
                                      const struct load_changes *changes) {
     const struct load_schema *schema = &run->schema;
     const struct discover_cut *cut = &run->pass->cut;
@@ -135,6 +159,8 @@ static struct lake_load lake_load_of(const struct load_run *run, const char *ful
                       .run_id = run->run_id,
                       .source_position = run->captured != NULL ? cut->source_position : NULL,
                       .source_time = run->captured != NULL ? cut->source_time : NULL},
+        .before_commit = before_commit,
+        .context = run,
     };
 }
 
@@ -223,6 +249,7 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     if (!lake_load(run->lake, run->connection, &load, &result, err))
         goto done;
     run->committed = true;
+    run->quarantined_rows = load_quarantine_rows(run->quarantine);
     ok = count_full_load(run, scan, &full_load_rows, err);
     run->rows = (int64_t)(full_load_rows + changes.rows);
     run->files = (int64_t)load_plan_file_count(&run->plan);
@@ -394,6 +421,9 @@ static void warn_after(const struct load_run *run) {
             "%s.%s: %llu rows changed that the lake does not have, and the source sent only what changed in them: the "
             "rest is NULL. Have it send whole rows (binlog_row_image = FULL), and load the table in full again",
             job->schema, job->table, (unsigned long long)run->incomplete_rows);
+    if (run->quarantined_rows > 0)
+        log_warning("%s.%s: %llu rows did not fit and were put aside: %s", job->schema, job->table,
+                    (unsigned long long)run->quarantined_rows, load_quarantine_name(run->quarantine));
     if (run->captured != NULL && load_key_differs(&run->row))
         warn_once(run, SAID_KEY,
                   "PrimaryKey is %s, and the source's own is %s: rows that are equal in it replace each other",

@@ -56,6 +56,7 @@ struct load_run {
     json_t *types;  /* column types that were widened; NULL: those of the row */
     int64_t rows, files;
     uint64_t incomplete_rows; /* changes without all their values, of rows that were not there: NULL in the lake */
+    uint64_t quarantined_rows;
 
     /* of the current attempt */
     struct arena arena;
@@ -65,6 +66,7 @@ struct load_run {
     struct load_plan plan;
     struct lake_table *lake;
     struct load_format format;
+    struct load_quarantine *quarantine; /* NULL: what does not fit is an error */
     struct load_schema_input input;
     struct load_schema schema;
     bool have_schema;

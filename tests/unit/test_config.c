@@ -30,6 +30,8 @@ static void test_minimal(void **state) {
     assert_string_equal(config->task, "t");
     assert_string_equal(config->state, "sqlite:///s.db");
     assert_string_equal(config->catalog, "sqlite:///catalog.db"); /* beside the state */
+    assert_string_equal(config->load.quarantine, "file:///quarantine");
+    assert_int_equal(config->load.bad_rows, BAD_ROWS_STOP);
     assert_string_equal(config->source.engine, "dms");
     assert_string_equal(config->source.host, "127.0.0.1");
     assert_string_equal(config->source.schema_filter, "%");
@@ -162,7 +164,7 @@ static const struct mistake {
     {MINIMAL "sorce: {}\n", "sluice.yaml:6: unknown key \"sorce\"; did you mean \"source\"?"},
     {MINIMAL "qqqqqqq: 1\n",
      "sluice.yaml:6: unknown key \"qqqqqqq\"; known are: task, state, catalog, memory_limit, threads, "
-     "temp_folder, source, raw, lake, schedule, maintain, tables"},
+     "temp_folder, source, raw, lake, load, schedule, maintain, tables"},
     {MINIMAL "server_id: 3\n", "sluice.yaml:6: unknown key \"server_id\"; it belongs into source"},
     {MINIMAL "schedule:\n  lod: every 1m\n", "sluice.yaml:7: unknown key \"lod\" in schedule; did you mean \"load\"?"},
     {MINIMAL "schedule:\n  state: x\n",
@@ -229,6 +231,9 @@ static const struct mistake {
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b}\nschedule: {load: 0 0 30 2 "
      "*}\n",
      "sluice.yaml:6: schedule.load: \"0 0 30 2 *\": never comes: no year from 1970 to 2199 has such a day"},
+    {MINIMAL "load: {quarantine: 'file:///lake/aside'}\n",
+     "sluice.yaml:6: load.quarantine cannot lie in raw.location or lake.location, nor hold them: their readers take "
+     "every folder for a schema or a table"},
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: 'file:///a/'}\nlake: {location: 'file:///a/lake'}\n",
      "sluice.yaml:5: lake.location and raw.location cannot lie in one another: a reader of the raw zone takes every "
      "folder for a "
@@ -238,6 +243,20 @@ static const struct mistake {
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b, table_name: '{table}{x}'}\n",
      "sluice.yaml:5: lake.table_name knows {schema} and {table}, not \"{x}\""},
 };
+
+/* Options of a table, and what holds for the tables that say nothing. */
+static void test_policies(void **state) {
+    (void)state;
+    struct config *config =
+        parse("task: a\nstate: sqlite:///lake/s.db\nsource: {engine: dms}\nraw: {location: file:///raw}\nlake: "
+              "{location: file:///lake}\nload: {bad_rows: quarantine}\n"
+              "tables: [{name: a.stops, bad_rows: stop}, {name: a.silent}]\n");
+    assert_null(config->load.quarantine); /* beside the state is in the lake */
+    assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "stops")), BAD_ROWS_STOP);
+    assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "silent")), BAD_ROWS_QUARANTINE);
+    assert_int_equal(config_bad_rows(config, NULL), BAD_ROWS_QUARANTINE);
+    config_free(config);
+}
 
 static void test_mistakes(void **state) {
     (void)state;
@@ -459,12 +478,19 @@ static void test_reference_is_up_to_date(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minimal),      cmocka_unit_test(test_values),
-        cmocka_unit_test(test_tables),       cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_broken_yaml),  cmocka_unit_test(test_nesting_has_a_limit),
-        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_table_folder), cmocka_unit_test(test_quantities),
-        cmocka_unit_test(test_template),     cmocka_unit_test(test_reference_is_up_to_date),
+        cmocka_unit_test(test_minimal),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_broken_yaml),
+        cmocka_unit_test(test_nesting_has_a_limit),
+        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_table_folder),
+        cmocka_unit_test(test_quantities),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_template),
+        cmocka_unit_test(test_reference_is_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,7 +286,7 @@ static void memory_close(void *reader) {
 static void memory_init(struct memory_scan *m, const struct column *columns, size_t column_count,
                         const char *const *const *units, size_t unit_count) {
     *m = (struct memory_scan){
-        .scan = {columns, column_count, unit_count, m, memory_open, memory_next, memory_where, memory_close},
+        .scan = {columns, column_count, unit_count, m, memory_open, memory_next, memory_where, memory_close, NULL},
         .units = units,
         .repeat = 1,
         .fail_at = -1,
@@ -295,6 +295,16 @@ static void memory_init(struct memory_scan *m, const struct column *columns, siz
 
 static const struct column two_columns[] = {{.name = "id", .type = {TYPE_INT64}},
                                             {.name = "name", .type = {TYPE_STRING}}};
+
+/* Leaves out the row of every value that does not convert; counts in round. */
+static bool memory_refuse(void *reader, size_t column, const struct value *value, const char *reason, bool *refused,
+                          struct error *err) {
+    (void)column, (void)value, (void)err;
+    struct memory_reader *r = reader;
+    assert_string_equal(reason, "\"x\" is not a bigint");
+    *refused = r->owner->fail_at < 0;
+    return true;
+}
 
 static void test_scan_gives_sequence_operation_and_marks(void **state) {
     static const char *const first[] = {"I", "1", "a", "U", "2", "~", NULL};
@@ -313,6 +323,30 @@ static void test_scan_gives_sequence_operation_and_marks(void **state) {
     assert_int_equal(atomic_load(&m.open), 0);
     engine_scan_remove(f->engine, "s");
     assert_false(engine_run(f->connection, "SELECT * FROM sluice_scan('s')", NULL, &f->err));
+}
+
+/* The rows left out are the same ones for every statement, and leave no NULL behind for the next row in their place. */
+static void test_scan_leaves_out_rows(void **state) {
+    static const char *const rows[] = {"I", "1", "a",      "I", "x", "<null>", "I", "2",
+                                       "b", "I", "<null>", "c", "I", "x",      "d", NULL};
+    static const char *const *const units[] = {rows};
+    static const char *const counts[] = {"count(*)", "count(name)", "sum(id)"};
+    struct fixture *f = *state;
+    struct memory_scan m;
+    memory_init(&m, two_columns, 2, units, 1);
+    m.scan.unit_refuse = memory_refuse;
+    must(f, engine_scan_add(f->engine, "left_out", &m.scan, &f->err));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        int64_t number;
+        char *sql = mem_printf("SELECT %s FROM sluice_scan('left_out')", counts[i]);
+        must(f, engine_query_int(f->connection, sql, &number, &f->err));
+        assert_int_equal(number, 3);
+        mem_free(sql);
+    }
+    m.fail_at = 1; /* of no unit: only refuse nothing any more */
+    assert_false(engine_run(f->connection, "SELECT count(*) FROM sluice_scan('left_out')", NULL, &f->err));
+    assert_non_null(strstr(f->err.message, "column \"id\": \"x\" is not a bigint"));
+    engine_scan_remove(f->engine, "left_out");
 }
 
 static void test_scan_converts_every_lake_type(void **state) {
@@ -530,6 +564,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_helpers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_have_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_gives_sequence_operation_and_marks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scan_leaves_out_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_converts_every_lake_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_names_the_value_that_does_not_convert, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_errors_belong_to_their_statement, setup, teardown),

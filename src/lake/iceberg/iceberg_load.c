@@ -306,7 +306,7 @@ bool iceberg_load_table(struct lake_table *table, struct engine_connection *conn
     struct iceberg_load load = {
         .table = (struct iceberg_table *)table, .connection = connection, .given = given, .arena = &arena};
     start(&load);
-    bool ok = plan(&load, err) && write_files(&load, err);
+    bool ok = plan(&load, err) && write_files(&load, err) && lake_before_commit(given, err);
     if (!ok)
         iceberg_forget(&load);
     drop_all(&load);

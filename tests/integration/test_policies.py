@@ -1,0 +1,164 @@
+"""What a table's loads do with rows that do not fit, with changed columns, with deletes and with the past: the options of
+`load:` and of an entry of `tables:`, in both formats, read by DuckDB and pyiceberg."""
+
+import json
+
+import duckdb
+import pytest
+
+from tests.harness.sluice import Sluice
+
+FORMATS = ["parquet", "iceberg"]
+
+
+@pytest.fixture(params=FORMATS)
+def shop(request):
+    """One table of AWS DMS with declared types; `entry` is its entry in `tables:`."""
+    with Sluice(**settings(request.param)) as sluice:
+        yield Shop(sluice)
+
+
+def settings(lake_format):
+    return {
+        "source": {"engine": "dms"}, "memory_limit": "256MB", "lake": {"format": lake_format},
+        "tables": [{"name": "shop.t", "active": True, "primary_key": ["id"],
+                    "columns": {"id": "int", "n": "int", "note": "varchar"}}],
+    }
+
+
+class Shop:
+    def __init__(self, sluice):
+        self.sluice = sluice
+        self.folder = sluice.raw / "shop" / "t"
+        self.minute = 0
+
+    def configure(self, **options):
+        self.sluice.config["tables"][0].update(options)
+        self.sluice.write_config()
+
+    def put(self, text, name=None):
+        if name is None:
+            self.minute += 1
+            name = f"20261101-10{self.minute:02}00000.csv"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        hidden = self.sluice.folder / name
+        hidden.write_bytes(text if isinstance(text, bytes) else text.encode())
+        hidden.rename(self.folder / name)
+        return name
+
+    def load(self, **kwargs):
+        return self.sluice.run("load", **kwargs)
+
+    def fails(self, *parts):
+        done = self.load(ok=(3,))
+        for part in parts:
+            assert part in done.stderr, done.stderr
+
+    def rows(self, table="t", columns="*", order="id"):
+        return lake_rows(self.sluice, table, columns, order)
+
+    def quarantine(self):
+        lines = []
+        for path in sorted((self.sluice.folder / "quarantine").rglob("*.jsonl")):
+            assert path.parent.relative_to(self.sluice.folder / "quarantine").as_posix() == "shop/t"
+            lines += [{**json.loads(line), "run": path.stem == json.loads(line)["run"]} for line in path.open()]
+        return lines
+
+    def status(self):
+        return self.sluice.status()["tables"][0]["load"]
+
+
+def lake_rows(sluice, table, columns="*", order="id"):
+    """The rows as tuples, by a reader that is not sluice."""
+    if sluice.config["lake"]["format"] == "iceberg":
+        found = sluice.iceberg_table(table).scan().to_arrow()
+    else:
+        found = duckdb.read_parquet(f"{sluice.lake}/{table}/**/*.parquet", union_by_name=True)
+    return duckdb.sql(f"select {columns} from found order by {order}").fetchall()
+
+
+# --- bad_rows ----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_do_not_fit_stop_the_table_or_are_put_aside(shop):
+    shop.put("id,n,note\n1,1,a\n2,x,b\n3,3\n4,4,d\n", "LOAD00000001.csv")
+    shop.fails("shop/t/LOAD00000001.csv: line")
+    shop.configure(bad_rows="quarantine")
+    done = shop.load()
+    assert "2 rows did not fit" in done.stderr and "2 rows from 1 files" in done.stderr
+    assert shop.rows() == [("I", 1, 1, "a"), ("I", 4, 4, "d")]
+    name = "shop/t/LOAD00000001.csv"
+    assert shop.quarantine() == [
+        {"run": True, "file": name, "line": 3, "column": "n", "value": "x", "reason": '"x" is not an int', "record": "2,x,b"},
+        {"run": True, "file": name, "line": 4, "column": None, "value": None,
+         "reason": "the record has 2 fields, and the header says 3", "record": "3,3"}]
+    assert shop.status()["quarantined_rows"] == 2
+    assert "2 rows in quarantine" in shop.sluice.run("status").stdout
+    assert not any("quarantine" in path.name for path in [*shop.sluice.raw.rglob("*"), *shop.sluice.lake.rglob("*")])
+
+
+def test_of_a_change_that_was_put_aside_the_one_before_decides(shop):
+    shop.put("id,n,note\n1,1,a\n2,2,b\n3,3,c\n", "LOAD00000001.csv")
+    shop.configure(bad_rows="quarantine")
+    shop.load()
+    name = shop.put('Op,id,n,note\nU,1,10,aa\nU,1,abc,aaa\nX,2,2,b\nI,4,4,"NULL"\nD,3,3,c\nI,3,1.5,c\nI,5,,\n')
+    shop.put("Op,note,n,id\nU,new,20,2\nU,worse,,two\nD,last,x,1\n")
+    shop.load()
+    assert shop.rows() == [("U", 1, 10, "aa"), ("U", 2, 20, "new"), ("I", 4, 4, "NULL"), ("I", 5, None, None)]
+    assert [(q["line"], q["column"], q["value"], q["record"]) for q in shop.quarantine() if q["file"].endswith(name)] == [
+        (3, "n", "abc", "U,1,abc,aaa"), (4, None, None, "X,2,2,b"), (7, "n", "1.5", "I,3,1.5,c")]
+    assert len(shop.quarantine()) == shop.status()["quarantined_rows"] == 5
+
+
+def test_a_value_that_a_wider_type_takes_is_not_put_aside(shop):
+    shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+    shop.configure(bad_rows="quarantine")
+    shop.load()
+    shop.put("Op,id,n,note\nU,1,3000000000,a\nI,2,many,b\nI,3\n")
+    shop.load()
+    assert shop.rows() == [("U", 1, 3000000000, "a")]
+    assert [q["line"] for q in shop.quarantine()] == [3, 4]
+
+
+def test_what_is_wrong_with_a_whole_file_is_no_bad_row(shop):
+    shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+    shop.configure(bad_rows="quarantine")
+    shop.load()
+    shop.put('Op,id,n,note\nI,2,2,"b\nI,3,3,c\n')
+    shop.fails("never closed")
+    assert shop.rows() == [("I", 1, 1, "a")] and shop.quarantine() == []
+
+
+def test_bytes_that_are_no_text_are_kept_as_hexadecimal(shop):
+    shop.sluice.config["load"] = {"bad_rows": "quarantine", "quarantine": f"file://{shop.sluice.folder}/quarantine"}
+    shop.configure()
+    shop.put(b"id,n,note\n1,1,\xff\n2,2,b\n\xfe,3,c\n", "LOAD00000001.csv")
+    shop.load()
+    assert shop.rows() == [("I", 2, 2, "b")]
+    assert [(q.get("value_hex"), q.get("record_hex"), q["reason"]) for q in shop.quarantine()] == [
+        ("ff", b"1,1,\xff".hex(), "the value is not valid UTF-8"), ("fe", b"\xfe,3,c".hex(), '"?" is not an int')]
+
+
+def test_a_crash_loses_no_row_that_was_put_aside(shop):
+    shop.configure(bad_rows="quarantine")
+    shop.put("id,n,note\n1,1,a\n2,x,b\n", "LOAD00000001.csv")
+    shop.load(fault="load.before_commit")
+    assert not shop.sluice.lake.exists() or shop.status()["rows_loaded"] == 0
+    assert [q["line"] for q in shop.quarantine()] == [3]
+    shop.load(fault="load.committed")
+    shop.load()
+    assert shop.rows() == [("I", 1, 1, "a")]
+    assert {q["line"] for q in shop.quarantine()} == {3}
+    assert shop.status()["quarantined_rows"] == 1
+
+
+def test_many_bad_rows_in_a_partitioned_load_are_each_put_aside_once(shop):
+    shop.configure(bad_rows="quarantine", partition_key=["note"])
+    count = 30000
+    shop.put("id,n,note\n" + "".join(f"{i},{'bad' if i % 3 == 0 else i},{i % 5}\n" for i in range(count)), "LOAD00000001.csv")
+    shop.put("Op,id,n,note\n" + "".join(f"U,{i},{'bad' if i % 7 == 0 else i},{i % 4}\n" for i in range(count)))
+    shop.load()
+    lines = {(q["file"], q["line"]) for q in shop.quarantine()}
+    assert len(lines) == len(shop.quarantine()) == sum(i % 3 == 0 for i in range(count)) + sum(i % 7 == 0 for i in range(count))
+    assert shop.rows(columns="count(*), sum(id)", order="1") == [
+        (sum(1 for i in range(count) if i % 3 or i % 7), sum(i for i in range(count) if i % 3 or i % 7))]
