@@ -497,6 +497,22 @@ static void *interrupt_until_done(void *context) {
     return NULL;
 }
 
+static int32_t lengths(struct slice a, struct slice b) { return (int32_t)(a.len * 1000 + b.len); }
+
+static void test_functions_of_two_texts(void **state) {
+    struct fixture *f = *state;
+    must(f, engine_function_add(f->engine, "lengths", lengths, &f->err));
+    must(f, engine_function_add(f->engine, "lengths", lengths, &f->err)); /* again changes nothing */
+    expect(f,
+           "SELECT lengths('ab', 'longer than twelve bytes'), lengths('', NULL), lengths(NULL, 'a'), lengths('', '')",
+           "2024|<null>|<null>|0\n");
+    expect(
+        f,
+        "SELECT count(n), sum(n) FROM (SELECT lengths('a', CASE WHEN range % 2 = 0 THEN range::VARCHAR END) AS n FROM "
+        "range(100000))",
+        "50000|50244445\n");
+}
+
 static void test_interrupt_is_cancelled(void **state) {
     struct fixture *f = *state;
     struct interrupt_job job = {.connection = f->connection};
@@ -569,6 +585,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_scan_names_the_value_that_does_not_convert, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_errors_belong_to_their_statement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_reads_units_in_parallel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_functions_of_two_texts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupt_is_cancelled, setup, teardown),
         cmocka_unit_test(test_abandoned_spill_folders_go),
         cmocka_unit_test_setup_teardown(test_a_stop_ends_statements, setup, teardown),
