@@ -1,11 +1,13 @@
 """Maintenance of Iceberg tables: fewer files, the same rows, for pyiceberg and for ourselves; beside loads and other writers."""
 
 import os
+import subprocess
 import time
 
 import pyarrow as pa
 import pytest
 from pyiceberg.expressions import EqualTo
+from pyiceberg.types import ListType, StringType
 
 from tests.harness.dms_table import DmsTable
 from tests.harness.sluice import wait_until
@@ -75,6 +77,17 @@ def test_expiry_keeps_the_watermark_and_nothing_else(make):
     table.assert_rows()
 
 
+def test_metadata_files_that_the_log_forgot_go(make):
+    table = make()
+    with table.table().transaction() as change:
+        change.set_properties({"write.metadata.previous-versions-max": "3"})
+    small_loads(table, 5)
+    table.sluice.run("maintain")
+    metadata = [path for path in table.on_disk() if path.endswith(".metadata.json")]
+    assert len(metadata) == 4 and table.on_disk() >= table.referenced() >= set(metadata)
+    table.assert_rows()
+
+
 def test_orphans_go_when_they_are_old(make):
     table = make()
     table.change(("U", 1, 1, "x"))
@@ -116,7 +129,6 @@ def test_columns_of_other_writers_are_left_alone(make):
     table = make()
     small_loads(table, 5)
     with table.table().update_schema() as update:
-        from pyiceberg.types import ListType, StringType
         update.add_column("tags", ListType(1, StringType(), element_required=False))
     files = table.files_of()
     assert "another writer added a column" in table.sluice.run("maintain").stderr
@@ -139,7 +151,6 @@ def test_loads_and_maintenance_at_once(make):
     table = make(maintain={"keep": "0s", "keep_snapshots": 20})
     stop = table.sluice.folder / "stop"
     loop = f'while [ ! -e "{stop}" ]; do "$@" || exit 1; done'
-    import subprocess
     maintainers = [subprocess.Popen(["sh", "-c", loop, "sh", *table.sluice.command("maintain")], stdout=subprocess.DEVNULL,
                                     stderr=subprocess.PIPE, text=True) for _ in range(2)]
     try:

@@ -105,8 +105,8 @@ void iceberg_choose_expired(const struct iceberg_metadata *metadata, const struc
 /* --- iceberg_maintain_sweep.c */
 
 /* Removes files of the snapshots that were expired from `before` (which may be NULL with none), metadata files that the log
- * has forgotten, and orphans; never one that a snapshot of the table has. Returns true also when the table has changed
- * meanwhile, and then removes nothing. */
+ * has forgotten, and orphans; never one that a snapshot of the table has. What another round that expires snapshots
+ * gets in the way of is left to the next one. */
 bool iceberg_sweep(struct iceberg_maintenance *maintenance, const struct iceberg_metadata *before,
                    const int64_t *expired, size_t expired_count, struct error *err);
 

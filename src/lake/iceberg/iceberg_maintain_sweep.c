@@ -357,6 +357,11 @@ static bool sweep_table(struct sweep *sweep, const struct iceberg_metadata *befo
     return mark_needed(sweep, err) && mark_newer(sweep, err) && remove_rest(sweep, err);
 }
 
+/* Another round expired snapshots meanwhile, and removed what we were about to read. */
+static bool is_overtaken(struct sweep *sweep, const struct error *err) {
+    return is_missing(err) && !is_current(sweep, NULL);
+}
+
 /* Folders are listed before the metadata is read: what a commit makes needed after that is no candidate. */
 static bool list_folders(struct sweep *sweep, struct error *err) {
     static const char *const names[FOLDERS] = {"data", "metadata"};
@@ -376,8 +381,11 @@ bool iceberg_sweep(struct iceberg_maintenance *maintenance, const struct iceberg
     arena_init(&sweep.arena);
     bool ok = list_folders(&sweep, err) && lake_open(base->ops, base->lake, base->folder, &now, err);
     if (ok && ((struct iceberg_table *)now)->metadata != NULL) {
+        struct error own = {0};
         sweep.now = (struct iceberg_table *)now;
-        ok = sweep_table(&sweep, before, expired, expired_count, err);
+        ok = sweep_table(&sweep, before, expired, expired_count, &own) || is_overtaken(&sweep, &own);
+        if (!ok && err != NULL)
+            *err = own;
     }
     mem_free(sweep.young.items);
     mem_free(sweep.candidates.items);
