@@ -223,6 +223,10 @@ enum bad_rows config_bad_rows(const struct config *config, const struct config_t
     return entry != NULL && entry->has_bad_rows ? entry->bad_rows : config->load.bad_rows;
 }
 
+enum schema_change config_schema_change(const struct config *config, const struct config_table *entry) {
+    return entry != NULL && entry->has_schema_change ? entry->schema_change : config->load.schema_change;
+}
+
 /* '/' and '%' would make two names one folder; '=' is Hive's; the others are patterns or separators to some reader. */
 static void append_folder_name(struct buf *out, const char *name) {
     for (const char *p = name; *p != '\0'; p++) {

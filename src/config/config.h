@@ -15,6 +15,7 @@
 
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
 enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
+enum schema_change { SCHEMA_EVOLVE, SCHEMA_ADD_ONLY, SCHEMA_STOP };
 
 struct config_source {
     const char *engine; /* mysql, mariadb; dms: raw files that AWS DMS wrote */
@@ -61,6 +62,7 @@ struct config_lake {
 /* What holds for the loads of all tables that say nothing else. */
 struct config_load {
     enum bad_rows bad_rows;
+    enum schema_change schema_change;
     const char *quarantine; /* a location; beside the state when it is not given; NULL: none */
 };
 
@@ -94,7 +96,8 @@ struct config_table {
     const struct config_column_type *columns;
     size_t column_count;
     enum bad_rows bad_rows;
-    bool has_bad_rows; /* false: as in `load` */
+    enum schema_change schema_change;
+    bool has_bad_rows, has_schema_change; /* false: as in `load` */
 };
 
 struct config {
@@ -127,6 +130,7 @@ const struct config_table *config_find_table(const struct config *config, const 
 
 /* How a table's loads treat what does not fit: its entry's, or what holds for all. */
 enum bad_rows config_bad_rows(const struct config *config, const struct config_table *entry); /* entry NULL: none */
+enum schema_change config_schema_change(const struct config *config, const struct config_table *entry);
 
 /* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
  * that cannot be in a folder's name are percent-encoded. */

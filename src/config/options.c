@@ -9,6 +9,8 @@
 static const char *const data_formats[] = {"csv", "parquet", NULL};
 static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
+static const char *const schema_changes[] = {
+    [SCHEMA_EVOLVE] = "evolve", [SCHEMA_ADD_ONLY] = "add_only", [SCHEMA_STOP] = "stop", NULL};
 static const char *const bad_row_actions[] = {[BAD_ROWS_STOP] = "stop", [BAD_ROWS_QUARANTINE] = "quarantine", NULL};
 
 static const struct option top_options[] = {
@@ -368,6 +370,16 @@ static const struct option load_options[] = {
              "quarantine puts the row aside and loads the others. A change that was put aside never happened for the "
              "lake: the change of the same key before it decides. What is wrong with a whole file (a quote that is "
              "never closed, a header that does not fit) stops the table in any case."},
+    {.name = "schema_change",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_load, schema_change),
+     .fallback = "evolve",
+     .words = schema_changes,
+     .help = "What the columns of a lake table do when the source's change. evolve: they follow; a column that was "
+             "dropped stays and is NULL in new rows, and an order or a NOT NULL is not the lake's. add_only: new "
+             "columns are added, a dropped one stays; a new name or type stops the table. stop: any change of the "
+             "columns, their order and NOT NULL stops the table. A table that is stopped says what changed, and the "
+             "others are loaded; a full load replaces the table, whatever changed."},
     {.name = "quarantine",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct config_load, quarantine),
@@ -509,6 +521,13 @@ static const struct option table_options[] = {
      .words = bad_row_actions,
      .example = "quarantine",
      .help = "As load.bad_rows, for this table."},
+    {.name = "schema_change",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_table, schema_change),
+     .set_offset = offsetof(struct config_table, has_schema_change),
+     .words = schema_changes,
+     .example = "add_only",
+     .help = "As load.schema_change, for this table."},
 };
 
 #define ROWS(rows) .options = (rows), .count = sizeof(rows) / sizeof(rows)[0]

@@ -48,8 +48,8 @@ static const char *recorded_full_load(const struct controller_row *row) {
     return json_string_value(json_object_get(row->item.attributes, FULL_LOAD_ATTRIBUTE));
 }
 
-static int64_t recorded_version(const struct controller_row *row) {
-    return json_integer_value(json_object_get(row->item.attributes, VERSION_ATTRIBUTE));
+uint32_t load_plan_recorded_version(const struct controller_row *row) {
+    return (uint32_t)json_integer_value(json_object_get(row->item.attributes, VERSION_ATTRIBUTE));
 }
 
 /* --- the full load */
@@ -251,7 +251,7 @@ bool load_plan_make(struct arena *arena, const struct controller_row *row, const
         return false;
     if (captured != NULL) {
         out->version = captured->version;
-        out->columns_due = recorded_version(row) != 0 && recorded_version(row) != captured->version;
+        out->columns_due = load_plan_recorded_version(row) != 0 && load_plan_recorded_version(row) != captured->version;
     }
     out->size_bytes = total_bytes(out->full_load, out->full_load_count) + total_bytes(out->changes, out->change_count);
     out->state =

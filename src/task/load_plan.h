@@ -58,6 +58,8 @@ static inline const struct raw_file *load_plan_file(const struct load_plan *plan
  * where a file system's clock is coarse or was set back), and up to which schema version; of another table the times to come
  * of files that were loaded, because such a LastFullLoadDate would hide all later full loads. */
 void load_plan_record(struct controller_row *row, const struct load_plan *plan);
+/* The schema version that was recorded; 0: none. */
+uint32_t load_plan_recorded_version(const struct controller_row *row);
 /* The row took its watermark from elsewhere: LastFullLoadDate decides alone. */
 void load_plan_forget_recorded(struct controller_row *row);
 

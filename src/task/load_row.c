@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "task/load_policy.h"
 #include "task/load_quarantine.h"
 #include "task/load_table.h"
 
@@ -222,6 +223,7 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     row->rows_loaded += run->rows;
     add_count(run, INCOMPLETE_ATTRIBUTE, run->incomplete_rows);
     add_count(run, QUARANTINED_ATTRIBUTE, run->quarantined_rows);
+    load_policy_record(row, &run->schema);
     load_plan_record(row, &run->plan);
 }
 

@@ -349,6 +349,8 @@ static bool make_surveyed(struct builder *builder, struct error *err) {
         return false;
     size_t file_count = load_plan_file_count(plan);
     reserve(builder, survey.column_count, file_count);
+    builder->schema->source_names = survey.newest;
+    builder->schema->source_name_count = survey.newest_count;
     builder->schema->column_count = survey.column_count;
     if (survey.column_count > 0)
         memcpy(builder->schema->columns, survey.columns, survey.column_count * sizeof *survey.columns);

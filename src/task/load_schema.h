@@ -49,6 +49,9 @@ struct load_schema {
     size_t partition_count;
     bool rewrite; /* a captured column changed to a type that no widening reaches: existing rows are converted, as the
                      source converted its own */
+    const char *const
+        *source_names; /* of a table whose types nobody recorded: the newest file's columns, in its order */
+    size_t source_name_count;
     struct load_part *parts; /* full-load parts first, each group in the order of its files */
     size_t part_count;
 };

@@ -22,6 +22,8 @@ struct survey {
     const struct load_parquet **parquet;
     const char *const *expected;
     size_t expected_count;
+    const char **newest;
+    size_t newest_count;
 };
 
 /* --- types that are known without looking at values ---------------------------------------------------------------- */
@@ -133,6 +135,16 @@ static bool open_reader(const struct survey *survey, const struct raw_file *file
     return true;
 }
 
+static void keep_newest(struct survey *survey, const struct raw_file *file, const char *const *names, size_t count) {
+    const struct load_plan *plan = survey->input->plan;
+    if (file != load_plan_file(plan, load_plan_file_count(plan) - 1))
+        return;
+    survey->newest = arena_alloc(survey->arena, (count + 1) * sizeof *survey->newest);
+    survey->newest_count = count;
+    for (size_t i = 0; i < count; i++)
+        survey->newest[i] = arena_strdup(survey->arena, names[i]);
+}
+
 static bool survey_csv(struct survey *survey, const struct raw_file *file, struct error *err) {
     struct load_reader *reader;
     if (!open_reader(survey, file, &reader, err))
@@ -140,6 +152,7 @@ static bool survey_csv(struct survey *survey, const struct raw_file *file, struc
     size_t count;
     const char *const *names = load_reader_names(reader, &count);
     bool ok = add_names(survey, names, count, file->kind == RAW_FULL_LOAD, err);
+    keep_newest(survey, file, names, count);
     load_reader_close(reader);
     return ok;
 }
@@ -153,17 +166,20 @@ static bool survey_parquet(struct survey *survey, const struct raw_file *file, s
         return false;
     const struct load_parquet *before = index > 0 ? survey->parquet[index - 1] : NULL;
     survey->parquet[index] = before != NULL && load_parquet_equal(before, parquet) ? before : parquet;
+    const char **names = arena_alloc(survey->arena, (parquet->column_count + 1) * sizeof *names);
     for (size_t i = 0; i < parquet->column_count; i++) {
         struct survey_column *column;
         struct type type = parquet->columns[i].type, wider;
         if (!add_column(survey, parquet->columns[i].name, &column, err))
             return false;
+        names[i] = parquet->columns[i].name;
         if (!column->decided)
             column->type = type;
         else if (type_widen(column->type, type, &wider))
             column->type = wider;
         column->decided = true;
     }
+    keep_newest(survey, file, names, parquet->column_count);
     return true;
 }
 
@@ -293,7 +309,9 @@ bool load_survey_make(struct arena *arena, const struct load_schema_input *input
                                     .column_count = survey.count,
                                     .parquet = survey.parquet,
                                     .expected = survey.expected,
-                                    .expected_count = survey.expected_count};
+                                    .expected_count = survey.expected_count,
+                                    .newest = survey.newest,
+                                    .newest_count = survey.newest_count};
     mem_free(survey.columns);
     return ok;
 }

@@ -15,6 +15,8 @@ struct load_survey {
         *parquet;                /* per file of the plan, full load first; NULL: CSV. Equal ones are one pointer */
     const char *const *expected; /* columns of a file without header: the declared ones; NULL: none declared */
     size_t expected_count;
+    const char *const *newest; /* names of the columns of the last file, in its order */
+    size_t newest_count;
 };
 
 bool load_survey_make(struct arena *arena, const struct load_schema_input *input, struct load_survey *out,

@@ -16,6 +16,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "task/load_advice.h"
+#include "task/load_policy.h"
 #include "task/load_quarantine.h"
 #include "task/load_reduce.h"
 #include "task/load_said.h"
@@ -131,6 +132,9 @@ static bool make_schema(struct load_run *run, struct error *err) {
     if (run->captured != NULL && !read_schemas(run, err))
         return false;
     run->have_schema = load_schema_make(&run->arena, &run->input, &run->schema, err);
+    if (!run->have_schema)
+        return false;
+    run->have_schema = load_policy_check(config_schema_change(config, entry), &run->input, &run->schema, err);
     return run->have_schema;
 }
 

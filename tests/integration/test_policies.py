@@ -6,6 +6,7 @@ import json
 import duckdb
 import pytest
 
+from tests.harness.servers import MariaDB
 from tests.harness.sluice import Sluice
 
 FORMATS = ["parquet", "iceberg"]
@@ -162,3 +163,96 @@ def test_many_bad_rows_in_a_partitioned_load_are_each_put_aside_once(shop):
     assert len(lines) == len(shop.quarantine()) == sum(i % 3 == 0 for i in range(count)) + sum(i % 7 == 0 for i in range(count))
     assert shop.rows(columns="count(*), sum(id)", order="1") == [
         (sum(1 for i in range(count) if i % 3 or i % 7), sum(i for i in range(count) if i % 3 or i % 7))]
+
+
+# --- schema_change -------------------------------------------------------------------------------------------------------
+
+
+ADDED = "Op,id,n,note,more\nU,1,2,b,x\n"
+DROPPED = "Op,id,note\nU,1,b\n"
+MOVED = "Op,id,note,n\nU,1,b,2\n"
+WIDER = "Op,id,n,note\nU,1,3000000000,b\n"
+
+
+@pytest.mark.parametrize("policy, text, refused, columns, row", [
+    ("evolve", ADDED, None, "n, more", (2, "x")), ("evolve", DROPPED, None, "n, note", (None, "b")),
+    ("evolve", WIDER, None, "n", (3000000000,)), ("evolve", MOVED, None, "n", (2,)),
+    ("add_only", ADDED, None, "n, more", (2, "x")), ("add_only", DROPPED, None, "n, note", (None, "b")),
+    ("add_only", WIDER, '"n" was int and is bigint now', "n", None), ("add_only", MOVED, None, "n", (2,)),
+    ("stop", ADDED, '"more" was added', "n", None), ("stop", DROPPED, '"n" was dropped', "n", None),
+    ("stop", WIDER, '"n" was int and is bigint now', "n", None), ("stop", MOVED, '"note" was moved', "n", None),
+])
+def test_columns_that_change(policy, text, refused, columns, row):
+    with Sluice(**settings("iceberg")) as sluice:
+        shop = Shop(sluice)
+        if policy != "evolve":
+            shop.configure(schema_change=policy)
+        shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+        shop.put("Op,id,n,note\nI,2,2,b\n")
+        shop.load()
+        shop.put(text)
+        if refused is None:
+            shop.load()
+            assert shop.rows(columns=columns)[0] == row
+            return
+        shop.fails(refused, f"schema_change is {policy}", "evolve", "in full again")
+        assert shop.rows() == [("I", 1, 1, "a"), ("I", 2, 2, "b")]
+        shop.sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--last-full-load-date", "1900-01-01",
+                        "--last-incremental-file", "0")
+        shop.load()  # in full, it may bring anything
+        assert shop.rows(columns="id") == [(1,), (2,)]
+
+
+def test_a_change_of_columns_is_judged_once_and_stops_no_other_table(shop):
+    shop.configure(schema_change="stop")
+    shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+    shop.load()
+    shop.put(DROPPED)
+    shop.sluice.config["tables"].append({"name": "shop.other", "active": True, "primary_key": ["id"]})
+    shop.sluice.write_config()
+    (shop.sluice.raw / "shop" / "other").mkdir()
+    (shop.sluice.raw / "shop" / "other" / "LOAD00000001.csv").write_text("id\n7\n")
+    shop.fails('"n" was dropped')
+    assert lake_rows(shop.sluice, "other") == [("I", 7)]
+    shop.configure(schema_change="evolve")
+    shop.load()
+    shop.configure(schema_change="stop")
+    shop.put("Op,id,note\nU,1,c\n")
+    shop.load()
+    assert shop.rows() == [("U", 1, None, "c")]
+
+
+STEPS = {  # what is done to a table of its own; what add_only and stop say to it
+    "added": ("add column b int default 5", None, 'column "b" was added'),
+    "dropped": ("drop column note", None, 'column "note" was dropped'),
+    "renamed": ("rename column note to remark", 'column "note" was renamed to "remark"', 'column "note" was renamed to "remark"'),
+    "wider": ("modify n bigint", 'column "n" was int and is bigint now', 'column "n" was int and is bigint now'),
+    "moved": ("modify note varchar(10) after id", None, 'column "note" was moved'),
+}
+
+
+def test_a_source_that_changes_its_columns():
+    if MariaDB.unavailable():
+        pytest.skip(MariaDB.unavailable())
+    with MariaDB(binlog_row_metadata="FULL") as server:
+        for policy in ("add_only", "stop"):
+            for name in STEPS:
+                server.sql(f"create database if not exists {policy}; use {policy}; create table {name} (id int primary key, n int, "
+                           f"note varchar(10)); insert into {name} values (1, 1, 'a')")
+        with Sluice(source={**server.source_config("stop"), "database": None, "schema_filter": "[as][dt][do]%"}, lake={"format": "iceberg", "table_name": "{schema}_{table}"},
+                    load={"schema_change": "stop"}, tables=[
+                        {"schema": policy, "table": name, "active": True, **({"schema_change": policy} if policy != "stop" else {})}
+                        for policy in ("add_only", "stop") for name in STEPS]) as sluice:
+            sluice.run("capture", "--until-current")
+            sluice.run("load")
+            for policy in ("add_only", "stop"):
+                for name, (step, *_) in STEPS.items():
+                    server.sql(f"use {policy}; alter table {name} {step}; insert into {name} (id) values (2)")
+            sluice.run("capture", "--until-current")
+            sluice.run("load", ok=(3,))
+            for table in sluice.status()["tables"]:
+                _, add_only, stop = STEPS[table["table"]]
+                said, error = stop if table["schema"] == "stop" else add_only, table["load"]["last_error"]
+                assert (error is None) if said is None else said in error, (table["schema"], table["table"], error)
+                rows = lake_rows(sluice, f"{table['schema']}_{table['table']}", "id")
+                assert rows == [(1,), (2,)] if said is None else rows == [(1,)]

@@ -255,6 +255,7 @@ static void test_policies(void **state) {
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "stops")), BAD_ROWS_STOP);
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "silent")), BAD_ROWS_QUARANTINE);
     assert_int_equal(config_bad_rows(config, NULL), BAD_ROWS_QUARANTINE);
+    assert_int_equal(config_schema_change(config, NULL), SCHEMA_EVOLVE);
     config_free(config);
 }
 
