@@ -97,6 +97,7 @@ struct config_table {
     size_t column_count;
     enum bad_rows bad_rows;
     enum schema_change schema_change;
+    bool soft_delete;
     bool has_bad_rows, has_schema_change; /* false: as in `load` */
 };
 

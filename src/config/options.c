@@ -528,6 +528,13 @@ static const struct option table_options[] = {
      .words = schema_changes,
      .example = "add_only",
      .help = "As load.schema_change, for this table."},
+    {.name = "soft_delete",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_table, soft_delete),
+     .fallback = "false",
+     .example = "true",
+     .help = "Rows that are deleted at the source stay in the lake table, with Op D and their last values, until the "
+             "source has the key again or a full load replaces the table. For a table with a primary key."},
 };
 
 #define ROWS(rows) .options = (rows), .count = sizeof(rows) / sizeof(rows)[0]

@@ -254,7 +254,8 @@ static void append_keyed_rows(const struct merge *merge, struct buf *sql) {
         append_completed_changes(merge, sql);
     else
         append_plain_changes(merge, false, sql);
-    buf_append_text(sql, " WHERE c._op <> 'D'");
+    if (!merge->load->keep_deleted)
+        buf_append_text(sql, " WHERE c._op <> 'D'");
 }
 
 /* SELECT "Op", columns… [, _seq]; *ordered when _seq is there. */

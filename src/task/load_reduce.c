@@ -79,16 +79,16 @@ static bool find_last(struct engine_connection *connection, const struct load_sc
 }
 
 /* marked[i]: some change does not have the value of column i. */
-static bool find_marked(struct engine_connection *connection, const struct load_schema *schema, bool *marked, bool *any,
-                        struct buf *sql, struct error *err) {
+static bool find_marked(struct engine_connection *connection, const struct load_schema *schema, bool keep_deleted,
+                        bool *marked, bool *any, struct buf *sql, struct error *err) {
     uint64_t rows;
     *any = false;
     if (!count(connection, "SELECT count(_unchanged) FROM " ALL_TABLE, &rows, err))
         return false;
     for (size_t i = 0; rows > 0 && i < schema->column_count; i++) {
         uint64_t with_mark;
-        buf_printf(sql, "SELECT count(*) FROM " ALL_TABLE " WHERE _op <> 'D' AND substr(_unchanged, %zu, 1) = '1'",
-                   i + 1);
+        buf_printf(sql, "SELECT count(*) FROM " ALL_TABLE " WHERE %ssubstr(_unchanged, %zu, 1) = '1'",
+                   keep_deleted ? "" : "_op <> 'D' AND ", i + 1);
         bool ok = count(connection, sql->data, &with_mark, err);
         buf_clear(sql);
         if (!ok)
@@ -125,8 +125,9 @@ static void append_result_columns(struct buf *sql, const struct load_schema *sch
 }
 
 /* The marks that remain: the column got no value in this life of the row. */
-static void append_remaining_marks(struct buf *sql, const struct load_schema *schema, const bool *marked) {
-    buf_append_text(sql, ", CASE WHEN _op <> 'D' THEN nullif(concat(");
+static void append_remaining_marks(struct buf *sql, const struct load_schema *schema, bool keep_deleted,
+                                   const bool *marked) {
+    buf_printf(sql, ", CASE WHEN %s THEN nullif(concat(", keep_deleted ? "true" : "_op <> 'D'");
     for (size_t i = 0; i < schema->column_count; i++) {
         buf_append_text(sql, i > 0 ? ", " : "");
         if (marked[i]) {
@@ -140,8 +141,8 @@ static void append_remaining_marks(struct buf *sql, const struct load_schema *sc
     buf_printf(sql, "), repeat('0', %zu)) END AS _unchanged", schema->column_count);
 }
 
-static bool fold(struct engine_connection *connection, const struct load_schema *schema, const bool *marked,
-                 struct buf *sql, struct error *err) {
+static bool fold(struct engine_connection *connection, const struct load_schema *schema, bool keep_deleted,
+                 const bool *marked, struct buf *sql, struct error *err) {
     buf_append_text(sql, "CREATE TEMP TABLE " FOLDED_TABLE " AS SELECT _seq, _op, _life");
     append_folded_columns(sql, schema, marked);
     buf_append_text(sql, " FROM (SELECT *, count(*) FILTER (WHERE _op = 'D') OVER (PARTITION BY ");
@@ -154,7 +155,7 @@ static bool fold(struct engine_connection *connection, const struct load_schema 
         return false;
     buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT _seq, _op, _life");
     append_result_columns(sql, schema, marked);
-    append_remaining_marks(sql, schema, marked);
+    append_remaining_marks(sql, schema, keep_deleted, marked);
     buf_append_text(sql, " FROM " FOLDED_TABLE " SEMI JOIN " LAST_TABLE " USING (_seq)");
     return run(connection, sql, err);
 }
@@ -162,8 +163,9 @@ static bool fold(struct engine_connection *connection, const struct load_schema 
 /* A row that was deleted and came back within this load has nothing in the lake that a mark could keep. */
 static bool check_folded(struct engine_connection *connection, struct load_changes *out, struct error *err) {
     uint64_t lost, marked;
-    if (!count(connection, "SELECT count(*) FROM " CHANGES_TABLE " WHERE _life > 0 AND _unchanged IS NOT NULL", &lost,
-               err) ||
+    if (!count(connection,
+               "SELECT count(*) FROM " CHANGES_TABLE " WHERE _life > 0 AND _op <> 'D' AND _unchanged IS NOT NULL",
+               &lost, err) ||
         !count(connection, "SELECT count(_unchanged) FROM " CHANGES_TABLE, &marked, err))
         return false;
     out->has_unchanged = marked > 0;
@@ -191,15 +193,16 @@ static bool keep_last(struct engine_connection *connection, uint64_t rows, uint6
 }
 
 static bool reduce_keyed(struct engine_connection *connection, const struct load_schema *schema,
-                         const struct load_scan *scan, struct load_changes *out, struct buf *sql, struct error *err) {
+                         const struct load_scan *scan, bool keep_deleted, struct load_changes *out, struct buf *sql,
+                         struct error *err) {
     uint64_t keys;
     bool any;
     if (!stage_all(connection, scan, out, sql, err) || !find_last(connection, schema, &keys, sql, err))
         return false;
     bool *marked = mem_zalloc((schema->column_count + 1) * sizeof *marked);
-    bool ok = find_marked(connection, schema, marked, &any, sql, err);
+    bool ok = find_marked(connection, schema, keep_deleted, marked, &any, sql, err);
     if (ok && any)
-        ok = fold(connection, schema, marked, sql, err) && check_folded(connection, out, err);
+        ok = fold(connection, schema, keep_deleted, marked, sql, err) && check_folded(connection, out, err);
     else if (ok)
         ok = keep_last(connection, out->rows, keys, sql, err);
     mem_free(marked);
@@ -207,11 +210,11 @@ static bool reduce_keyed(struct engine_connection *connection, const struct load
 }
 
 bool load_reduce(struct engine_connection *connection, const struct load_schema *schema, const struct load_scan *scan,
-                 struct load_changes *out, struct error *err) {
+                 bool keep_deleted, struct load_changes *out, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     *out = (struct load_changes){.table = CHANGES_TABLE};
-    bool ok = schema->key_count > 0 ? reduce_keyed(connection, schema, scan, out, &sql, err)
+    bool ok = schema->key_count > 0 ? reduce_keyed(connection, schema, scan, keep_deleted, out, &sql, err)
                                     : stage_inserts(connection, scan, out, &sql, err);
     buf_deinit(&sql);
     return ok;

@@ -17,12 +17,13 @@ struct load_changes {
 };
 
 /* With a key: the last change of each key; NULLs in a key are equal to each other. A value that the source did not send takes
- * the value of the key's change before; what no change before has stays marked for the lake. Without a key: the inserts.
+ * the value of the key's change before; what no change before has stays marked for the lake, of a 'D' only with
+ * keep_deleted. Without a key: the inserts.
  *
  * Works within the engine's memory limit: it aggregates only keys and sequence numbers, and what is large spills. Drop with
  * load_reduce_drop. Kind DATA, beside what reading raises: a value that was not sent belongs to a row that is gone. */
 bool load_reduce(struct engine_connection *connection, const struct load_schema *schema, const struct load_scan *scan,
-                 struct load_changes *out, struct error *err);
+                 bool keep_deleted, struct load_changes *out, struct error *err);
 void load_reduce_drop(struct engine_connection *connection);
 
 /* After load_reduce gave changes with has_unchanged: how many of them have to keep a value of a row that is not there. `rows` is

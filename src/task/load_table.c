@@ -138,6 +138,10 @@ static bool make_schema(struct load_run *run, struct error *err) {
     return run->have_schema;
 }
 
+static bool keeps_deleted(const struct load_run *run) {
+    return run->input.config != NULL && run->input.config->soft_delete;
+}
+
 /* The rows that were put aside are durable before the commit leaves them out. */
 static bool before_commit(void *context, struct error *err) {
     const struct load_run *run = context;
@@ -158,6 +162,7 @@ static struct lake_load lake_load_of(struct load_run *run, const char *full_load
         .full_load_sql = full_load_sql,
         .changes = changes->table,
         .has_unchanged = changes->has_unchanged,
+        .keep_deleted = keeps_deleted(run),
         .watermark = {.last_full_load_date = run->plan.last_full_load_date,
                       .last_incremental_file = run->plan.last_incremental_file,
                       .run_id = run->run_id,
@@ -240,7 +245,8 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     uint64_t full_load_rows = 0;
     bool ok = false;
     buf_init(&sql, BUF_MAX_DEFAULT);
-    if (run->plan.change_count > 0 && !load_reduce(run->connection, &run->schema, scan, &changes, err))
+    if (run->plan.change_count > 0 &&
+        !load_reduce(run->connection, &run->schema, scan, keeps_deleted(run), &changes, err))
         goto done;
     if (!make_replacement(run, scan, &sql, err))
         goto done;

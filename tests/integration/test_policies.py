@@ -74,7 +74,7 @@ def lake_rows(sluice, table, columns="*", order="id"):
     if sluice.config["lake"]["format"] == "iceberg":
         found = sluice.iceberg_table(table).scan().to_arrow()
     else:
-        found = duckdb.read_parquet(f"{sluice.lake}/{table}/**/*.parquet", union_by_name=True)
+        found = duckdb.read_parquet(f"{sluice.lake}/{table}/**/*.parquet", union_by_name=True, hive_partitioning=True)
     return duckdb.sql(f"select {columns} from found order by {order}").fetchall()
 
 
@@ -163,6 +163,36 @@ def test_many_bad_rows_in_a_partitioned_load_are_each_put_aside_once(shop):
     assert len(lines) == len(shop.quarantine()) == sum(i % 3 == 0 for i in range(count)) + sum(i % 7 == 0 for i in range(count))
     assert shop.rows(columns="count(*), sum(id)", order="1") == [
         (sum(1 for i in range(count) if i % 3 or i % 7), sum(i for i in range(count) if i % 3 or i % 7))]
+
+
+# --- soft_delete ---------------------------------------------------------------------------------------------------------
+
+
+def test_deleted_rows_stay_marked(shop):
+    shop.configure(soft_delete=True, partition_key=["note"])
+    shop.put("id,n,note\n1,1,a\n2,2,b\n3,3,c\n", "LOAD00000001.csv")
+    shop.put("Op,id,n,note\nD,1,1,a\nU,2,20,c\nD,2,20,c\nI,4,4,d\nD,4,4,d\nD,9,9,z\n")
+    shop.load()
+    rows = [("D", 1, 1, "a"), ("D", 2, 20, "c"), ("I", 3, 3, "c"), ("D", 4, 4, "d"), ("D", 9, 9, "z")]
+    assert shop.rows(columns="Op, id, n, note") == rows
+    shop.put("Op,id,n,note\nI,1,100,e\nD,3,3,c\n")
+    shop.put("Op,id,n,note\nU,4,44,d\nD,1,100,e\nU,1,101,e\n")
+    shop.load()
+    rows = [("U", 1, 101, "e"), ("D", 2, 20, "c"), ("D", 3, 3, "c"), ("U", 4, 44, "d"), ("D", 9, 9, "z")]
+    assert shop.rows(columns="Op, id, n, note") == rows
+    shop.sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--last-incremental-file", "0")
+    shop.load()  # again: nothing changes
+    assert shop.rows(columns="Op, id, n, note") == rows
+
+
+def test_a_deleted_row_keeps_values_that_were_not_sent(shop):
+    shop.sluice.config["raw"]["csv_no_sup_value"] = "UNSENT"
+    shop.configure(soft_delete=True)
+    shop.put("id,n,note\n1,1,a\n2,2,b\n", "LOAD00000001.csv")
+    shop.load()
+    shop.put("Op,id,n,note\nD,1,UNSENT,UNSENT\nU,2,20,UNSENT\nD,2,UNSENT,UNSENT\nI,3,3,c\nD,3,UNSENT,UNSENT\n")
+    shop.load()
+    assert shop.rows() == [("D", 1, 1, "a"), ("D", 2, 20, "b"), ("D", 3, 3, "c")]
 
 
 # --- schema_change -------------------------------------------------------------------------------------------------------

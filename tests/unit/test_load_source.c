@@ -105,7 +105,7 @@ static bool reduce(struct fixture *f, struct load_changes *changes, struct error
     struct load_scan *scan;
     if (!make_schema(f, err) || !load_scan_open(f->engine, &f->format, &f->schema, &f->rows_read, &scan, err))
         return false;
-    bool ok = load_reduce(f->connection, &f->schema, scan, changes, err);
+    bool ok = load_reduce(f->connection, &f->schema, scan, false, changes, err);
     load_scan_close(scan);
     return ok;
 }

@@ -203,7 +203,8 @@ static void append_keyed_rows(const struct iceberg_load *load, struct buf *sql) 
         append_completed_changes(load, sql);
     else
         append_plain_changes(load, false, sql);
-    buf_append_text(sql, " WHERE c._op <> 'D'");
+    if (!load->given->keep_deleted)
+        buf_append_text(sql, " WHERE c._op <> 'D'");
 }
 
 static void append_unkeyed_rows(const struct iceberg_load *load, struct buf *sql) {
