@@ -28,7 +28,7 @@ static void message_flatten(char *text) {
     }
 }
 
-static void message_format(struct error *err, const char *format, va_list args) {
+static void __attribute__((format(printf, 2, 0))) message_format(struct error *err, const char *format, va_list args) {
     vsnprintf(err->message, sizeof err->message, format, args);
     message_flatten(err->message);
 }

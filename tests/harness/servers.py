@@ -270,7 +270,7 @@ class MariaDB(Server):
     def initialize(cls, datadir, folder):
         cls.run_initializer(
             ["mariadb-install-db", "--no-defaults", f"--user={os_user()}", f"--datadir={datadir}",
-             "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"],
+             f"--tmpdir={folder}", "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"],
             folder / "mariadb.log",
         )
 
