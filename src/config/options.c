@@ -187,9 +187,8 @@ static const struct option source_options[] = {
      .offset = offsetof(struct config_source, on_truncate),
      .fallback = "apply",
      .words = ddl_actions,
-     .help = "When a table is truncated: apply empties the lake's table, ignore keeps its rows, stop ends the capture "
-             "of this "
-             "table with an error."},
+     .help = "When a table is truncated, or a partition truncated or dropped: apply takes the rows out of the lake, "
+             "ignore keeps them, stop ends the capture of this table with an error."},
     {.name = "on_drop",
      .kind = OPTION_ENUM,
      .offset = offsetof(struct config_source, on_drop),

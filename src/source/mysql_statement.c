@@ -552,16 +552,43 @@ static void parse_alter_convert(struct parse *parse) {
     parse->out->converts_to = charset != NULL && strcmp(charset, "default") != 0 ? charset : "";
 }
 
-/* One of the comma-separated parts of ALTER TABLE. */
-static void parse_alter_part(struct parse *parse) {
+/* The table that a partition is exchanged with, becomes, or was: behind PARTITION p WITH TABLE, PARTITION p TO TABLE, TABLE. */
+static void parse_other_table(struct parse *parse, enum mysql_other_table other) {
+    struct lexer *lexer = &parse->lexer;
+    if (take_word(lexer, "PARTITION")) {
+        take_name(lexer);
+        if (!take_word(lexer, "WITH"))
+            take_word(lexer, "TO");
+    }
+    if (take_word(lexer, "TABLE") && take_statement_table(parse) != NULL)
+        parse->out->other = other;
+}
+
+/* Parts that make rows come or go without row events. */
+static void parse_alter_mover(struct parse *parse, struct slice verb) {
     static const struct {
         const char *verb, *object, *text;
+        enum mysql_other_table other;
     } movers[] = {
-        {"DROP", "PARTITION", "DROP PARTITION"},         {"TRUNCATE", "PARTITION", "TRUNCATE PARTITION"},
-        {"EXCHANGE", "PARTITION", "EXCHANGE PARTITION"}, {"CONVERT", "PARTITION", "CONVERT PARTITION"},
-        {"CONVERT", "TABLE", "CONVERT TABLE"},           {"DISCARD", "TABLESPACE", "DISCARD TABLESPACE"},
-        {"IMPORT", "TABLESPACE", "IMPORT TABLESPACE"},
+        {"DROP", "PARTITION", "DROP PARTITION", MYSQL_OTHER_NONE},
+        {"TRUNCATE", "PARTITION", "TRUNCATE PARTITION", MYSQL_OTHER_NONE},
+        {"EXCHANGE", "PARTITION", "EXCHANGE PARTITION", MYSQL_OTHER_EXCHANGED},
+        {"CONVERT", "PARTITION", "CONVERT PARTITION", MYSQL_OTHER_CREATED},
+        {"CONVERT", "TABLE", "CONVERT TABLE", MYSQL_OTHER_GONE},
+        {"IMPORT", "TABLESPACE", "IMPORT TABLESPACE", MYSQL_OTHER_NONE},
+        {"IMPORT", "PARTITION", "IMPORT PARTITION", MYSQL_OTHER_NONE},
     };
+    for (size_t i = 0; i < sizeof movers / sizeof movers[0]; i++)
+        if (slice_equal_text_nocase(verb, movers[i].verb) && at_word(&parse->lexer, movers[i].object)) {
+            parse->out->moves_rows = movers[i].text;
+            if (movers[i].other != MYSQL_OTHER_NONE)
+                parse_other_table(parse, movers[i].other);
+            return;
+        }
+}
+
+/* One of the comma-separated parts of ALTER TABLE. */
+static void parse_alter_part(struct parse *parse) {
     struct lexer *lexer = &parse->lexer;
     if (take_word(lexer, "RENAME")) {
         parse_alter_rename(parse);
@@ -576,9 +603,8 @@ static void parse_alter_part(struct parse *parse) {
         next(lexer);
         if (slice_equal_text_nocase(verb.text, "CONVERT") && take_word(lexer, "TO"))
             parse_alter_convert(parse);
-        for (size_t i = 0; i < sizeof movers / sizeof movers[0]; i++)
-            if (slice_equal_text_nocase(verb.text, movers[i].verb) && at_word(lexer, movers[i].object))
-                parse->out->moves_rows = movers[i].text;
+        else
+            parse_alter_mover(parse, verb.text);
     }
 }
 

@@ -28,7 +28,7 @@ enum mysql_statement_kind {
     MYSQL_STATEMENT_XA_ROLLBACK,
     MYSQL_STATEMENT_CREATE_TABLE,  /* tables[0]; replaces */
     MYSQL_STATEMENT_ALTER_TABLE,   /* tables[0], with a new name when it is renamed; renames; added;
-                                  * changed; converts_to; moves_rows */
+                                  * changed; converts_to; moves_rows; tables[1] when `other` says so */
     MYSQL_STATEMENT_RENAME_TABLE,  /* tables with new names, in order */
     MYSQL_STATEMENT_DROP_TABLE,    /* tables */
     MYSQL_STATEMENT_DROP_DATABASE, /* name */
@@ -65,6 +65,14 @@ struct mysql_changed_column {
     bool computed;
 };
 
+/* What ALTER TABLE does to another table whose rows it moves: tables[1]. */
+enum mysql_other_table {
+    MYSQL_OTHER_NONE,
+    MYSQL_OTHER_EXCHANGED, /* EXCHANGE PARTITION … WITH TABLE: it has the partition's rows */
+    MYSQL_OTHER_CREATED,   /* CONVERT PARTITION … TO TABLE */
+    MYSQL_OTHER_GONE,      /* CONVERT TABLE … TO PARTITION */
+};
+
 struct mysql_statement {
     enum mysql_statement_kind kind;
     const char *name; /* see the kinds; else NULL */
@@ -80,6 +88,7 @@ struct mysql_statement {
     bool replaces;           /* CREATE OR REPLACE TABLE */
     bool strict;             /* sql_mode: values that do not fit fail the statement */
     const char *moves_rows;  /* "DROP PARTITION", …: rows come or go without row events; else NULL */
+    enum mysql_other_table other;
 };
 
 enum {

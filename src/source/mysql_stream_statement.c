@@ -110,18 +110,20 @@ static bool exists_after(const struct mysql_statement *statement, size_t from, c
 }
 
 /* A table that came under a captured name: its rows are not those that were captured under it. */
+static bool table_arrives(struct mysql_stream *stream, const char *schema, const char *name, const char *reload,
+                          struct error *err) {
+    struct stream_table *known, *table = stream_find_table(stream, schema, name);
+    bool wanted;
+    if (!find_wanted(stream, schema, name, &known, err) || !stream_table_wants(stream, table, &wanted, err))
+        return false;
+    return !wanted || stream_announce(stream, table, known != NULL ? reload : NULL, err);
+}
+
 static bool rename_arrives(struct mysql_stream *stream, const struct mysql_statement_table *renamed,
                            struct error *err) {
-    struct stream_table *known, *table = stream_find_table(stream, renamed->new_schema, renamed->new_name);
-    bool wanted;
-    if (!find_wanted(stream, renamed->new_schema, renamed->new_name, &known, err) ||
-        !stream_table_wants(stream, table, &wanted, err))
-        return false;
-    if (!wanted)
-        return true;
     const char *reload = arena_printf(&stream->arena, "table %s.%s was renamed to %s.%s, whose rows were others",
                                       renamed->schema, renamed->name, renamed->new_schema, renamed->new_name);
-    return stream_announce(stream, table, known != NULL ? reload : NULL, err);
+    return table_arrives(stream, renamed->new_schema, renamed->new_name, reload, err);
 }
 
 static bool rename_tables(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
@@ -139,24 +141,35 @@ static bool rename_tables(struct mysql_stream *stream, const struct mysql_statem
     return true;
 }
 
-/* Rows that come or go with a partition or a tablespace are in no row event. To drop a partition is to drop a table and to
- * truncate one is to truncate it, as far as on_drop and on_truncate go. */
+/* Rows that come or go with a partition or a tablespace are in no row event. To drop or to truncate a partition takes rows from
+ * a table that stays: that is on_truncate's. (DISCARD TABLESPACE makes rows unreadable until IMPORT.) */
 static bool move_rows(struct mysql_stream *stream, struct stream_table *table, const char *how, struct error *err) {
     const struct config_source *config = &stream->source->config->source;
-    enum ddl_action action = strcmp(how, "DROP PARTITION") == 0       ? config->on_drop
-                             : strcmp(how, "TRUNCATE PARTITION") == 0 ? config->on_truncate
-                                                                      : DDL_APPLY;
+    bool truncates = strcmp(how, "DROP PARTITION") == 0 || strcmp(how, "TRUNCATE PARTITION") == 0;
+    enum ddl_action action = truncates ? config->on_truncate : DDL_APPLY;
     const char *what = arena_printf(&stream->arena, "ALTER TABLE %s.%s … %s", table->schema, table->name, how);
     if (action == DDL_APPLY)
         return stream_announce(stream, table, what, err);
     if (action == DDL_STOP) {
         struct error why;
-        error_set(&why, ERROR_DATA, "%s, and source.on_drop or source.on_truncate is stop", what);
+        error_set(&why, ERROR_DATA, "%s, and source.on_truncate is stop", what);
         stream_fail_table(stream, table, &why);
     } else {
-        log_warning("%s removed rows that stay in the lake", what);
+        log_warning("%s removed rows that stay in the lake (source.on_truncate: apply removes them)", what);
     }
     return true;
+}
+
+/* The table that gave or took the rows of a partition. */
+static bool move_other_rows(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
+    if (statement->other == MYSQL_OTHER_NONE)
+        return true;
+    const struct mysql_statement_table *altered = &statement->tables[0], *other = &statement->tables[1];
+    if (statement->other == MYSQL_OTHER_GONE)
+        return drop_table(stream, other->schema, other->name, err);
+    const char *what = arena_printf(&stream->arena, "ALTER TABLE %s.%s … %s … TABLE %s.%s", altered->schema,
+                                    altered->name, statement->moves_rows, other->schema, other->name);
+    return table_arrives(stream, other->schema, other->name, what, err);
 }
 
 static bool alter_table(struct mysql_stream *stream, const struct mysql_statement *statement, struct error *err) {
@@ -172,7 +185,7 @@ static bool alter_table(struct mysql_stream *stream, const struct mysql_statemen
                                           : !stream_convert_rows(stream, table, statement, err))
             return false;
     }
-    return rename_tables(stream, statement, err);
+    return move_other_rows(stream, statement, err) && rename_tables(stream, statement, err);
 }
 
 /* A session with binlog_format=STATEMENT: the rows that it changed are not in the log. Any captured table that is named in

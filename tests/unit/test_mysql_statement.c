@@ -41,6 +41,8 @@ static void describe(const struct mysql_statement *s, struct buf *out) {
         buf_append_text(out, " replaces");
     if (s->moves_rows != NULL)
         buf_printf(out, " (%s)", s->moves_rows);
+    static const char *const others[] = {"", " exchanged", " created", " gone"};
+    buf_append_text(out, others[s->other]);
 }
 
 static void assert_statement(const char *text, uint64_t sql_mode, const char *want) {
@@ -189,7 +191,13 @@ static void test_statements(void **state) {
         {"ALTER TABLE t RENAME = u", "alter db.t>db.u"},
         {"ALTER TABLE t DROP PARTITION p0", "alter db.t (DROP PARTITION)"},
         {"ALTER TABLE t DROP COLUMN `partition`, DROP `PARTITION`", "alter db.t"},
-        {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE x", "alter db.t (EXCHANGE PARTITION)"},
+        {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE x", "alter db.t db.x (EXCHANGE PARTITION) exchanged"},
+        {"ALTER TABLE s.t EXCHANGE PARTITION `p` WITH TABLE `o`.`x` WITHOUT VALIDATION",
+         "alter s.t o.x (EXCHANGE PARTITION) exchanged"},
+        {"ALTER TABLE t CONVERT PARTITION p TO TABLE o.x", "alter db.t o.x (CONVERT PARTITION) created"},
+        {"ALTER TABLE t CONVERT TABLE x TO PARTITION p VALUES LESS THAN (5)", "alter db.t db.x (CONVERT TABLE) gone"},
+        {"ALTER TABLE t EXCHANGE PARTITION p", "alter db.t (EXCHANGE PARTITION)"},
+        {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "alter db.t (IMPORT PARTITION)"},
         {"ALTER TABLE t TRUNCATE PARTITION ALL", "alter db.t (TRUNCATE PARTITION)"},
         {"ALTER TABLE t IMPORT TABLESPACE", "alter db.t (IMPORT TABLESPACE)"},
         {"ALTER TABLE t ADD CONSTRAINT CHECK (a IN (1, 2)), ALTER COLUMN a SET DEFAULT 5", "alter db.t"},
