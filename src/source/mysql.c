@@ -181,11 +181,12 @@ static json_t *counters(struct source *base) {
 /* ---- operations */
 
 #define MYSQL_OPERATIONS                                                                                               \
-    .open = open_source, .close = close_source, .check = mysql_check, .list_tables = list_source_tables,               \
-    .snapshot_open = mysql_snapshot_open, .snapshot_position = mysql_snapshot_position,                                \
-    .snapshot_read = mysql_snapshot_read, .snapshot_close = mysql_snapshot_close, .stream_open = mysql_stream_open,    \
-    .stream_next = mysql_stream_next, .stream_close = mysql_stream_close, .current_position = current_position,        \
-    .position_reached = position_reached, .counters = counters
+    .open = open_source, .close = close_source, .check = mysql_check, .warn = mysql_warn,                              \
+    .list_tables = list_source_tables, .snapshot_open = mysql_snapshot_open,                                           \
+    .snapshot_position = mysql_snapshot_position, .snapshot_read = mysql_snapshot_read,                                \
+    .snapshot_close = mysql_snapshot_close, .stream_open = mysql_stream_open, .stream_next = mysql_stream_next,        \
+    .stream_close = mysql_stream_close, .current_position = current_position, .position_reached = position_reached,    \
+    .counters = counters
 
 const struct source_ops source_mysql_ops = {.name = "mysql", MYSQL_OPERATIONS};
 const struct source_ops source_mariadb_ops = {.name = "mariadb", MYSQL_OPERATIONS};

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/log.h"
 #include "source/mysql_schema.h"
 #include "source/mysql_source.h"
 
@@ -339,8 +340,8 @@ static bool is_cascade(const char *line, size_t len) {
 }
 
 /* From the table's own text: MariaDB shows information_schema.referential_constraints only to who may do more than SELECT. */
-static bool find_cascade(struct preflight *check, const struct mysql_schema_name *name, bool *found,
-                         struct error *err) {
+static bool find_cascade(struct mysql_conn *conn, struct arena *arena, const struct mysql_schema_name *name,
+                         bool *found, struct error *err) {
     struct mysql_result result;
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
@@ -348,7 +349,7 @@ static bool find_cascade(struct preflight *check, const struct mysql_schema_name
     mysql_append_name(&sql, name->schema);
     buf_append_char(&sql, '.');
     mysql_append_name(&sql, name->name);
-    bool ok = mysql_conn_query(check->conn, check->report->arena, &result, err, "%s", sql.data);
+    bool ok = mysql_conn_query(conn, arena, &result, err, "%s", sql.data);
     buf_deinit(&sql);
     *found = false;
     if (!ok)
@@ -390,7 +391,7 @@ static bool check_table(struct preflight *check, const struct mysql_collations *
         return true;
     }
     bool cascades;
-    if (!find_cascade(check, name, &cascades, &why)) {
+    if (!find_cascade(check->conn, check->report->arena, name, &cascades, &why)) {
         if (is_fatal(&why)) {
             *err = why;
             return false;
@@ -404,6 +405,37 @@ static bool check_table(struct preflight *check, const struct mysql_collations *
     if (!is_transactional(name->engine))
         add_name(&lists->other_engines, name);
     return true;
+}
+
+static void warn_of_cascades(struct mysql_conn *conn, const struct mysql_schema_name *name, struct arena *arena) {
+    bool cascades;
+    struct error ignored; /* dropped in between */
+    if (find_cascade(conn, arena, name, &cascades, &ignored) && cascades)
+        log_warning(
+            "table %s.%s has a foreign key with CASCADE or SET NULL: the server does not log what it changes, and "
+            "that does not reach the lake",
+            name->schema, name->name);
+}
+
+bool mysql_warn(struct source *base, struct error *err) {
+    struct mysql_source *source = (struct mysql_source *)base;
+    struct mysql_conn *conn = mysql_source_lock(source, err);
+    if (conn == NULL)
+        return false;
+    struct arena names_arena, arena;
+    arena_init(&names_arena);
+    arena_init(&arena);
+    struct mysql_schema_name *names = NULL;
+    size_t count = 0;
+    bool ok = mysql_schema_list(conn, &source->config->source, &names_arena, &names, &count, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        warn_of_cascades(conn, &names[i], &arena);
+        arena_reset(&arena);
+    }
+    mysql_source_unlock(source);
+    arena_deinit(&arena);
+    arena_deinit(&names_arena);
+    return ok;
 }
 
 static void report_names(struct preflight *check, const struct table_lists *lists) {

@@ -49,6 +49,7 @@ bool mysql_source_add_mariadb_gtid(struct mysql_conn *conn, struct mysql_positio
 
 /* The operations. `base` is the source, the snapshot or the stream that mysql.c's own structs begin with. */
 bool mysql_check(struct source *base, struct check_report *report, struct error *err);
+bool mysql_warn(struct source *base, struct error *err);
 
 bool mysql_snapshot_open(struct source *base, const struct table *const *tables, size_t table_count, unsigned readers,
                          struct source_snapshot **out, struct error *err);

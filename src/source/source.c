@@ -147,6 +147,10 @@ bool source_check(struct source *source, struct check_report *report, struct err
     return source->ops->check(source, report, err) || error_prefix(err, "source");
 }
 
+bool source_warn(struct source *source, struct error *err) {
+    return source->ops->warn(source, err) || error_prefix(err, "source");
+}
+
 bool source_list_tables(struct source *source, struct arena *arena, struct table ***out, size_t *count,
                         struct error *err) {
     return source->ops->list_tables(source, arena, out, count, err) || error_prefix(err, "source");

@@ -98,6 +98,7 @@ struct source_ops {
     bool (*open)(const struct config *config, struct source **out, struct error *err);
     void (*close)(struct source *source);
     bool (*check)(struct source *source, struct check_report *report, struct error *err);
+    bool (*warn)(struct source *source, struct error *err);
     bool (*list_tables)(struct source *source, struct arena *arena, struct table ***out, size_t *count,
                         struct error *err);
     bool (*snapshot_open)(struct source *source, const struct table *const *tables, size_t table_count,
@@ -134,6 +135,9 @@ void source_close(struct source *source); /* NULL is fine */
 
 /* Preflight: adds a line per finding. False only when the source could not be asked. */
 bool source_check(struct source *source, struct check_report *report, struct error *err);
+
+/* Logs a warning for each chosen table with changes that the log does not tell. */
+bool source_warn(struct source *source, struct error *err);
 
 /* The tables that schema_filter and table_filter choose, sorted by name, without ids. *out lives in the arena. */
 bool source_list_tables(struct source *source, struct arena *arena, struct table ***out, size_t *count,

@@ -218,6 +218,9 @@ static bool capture_connected(struct capture *capture, char **target, struct err
         return false;
     if (capture->full_load_only)
         return true;
+    if (!capture->warned && !source_warn(capture->source, err))
+        return false;
+    capture->warned = true;
     if (!capture_key_refresh(capture, err))
         return false;
     if (!choose_start(capture, err))

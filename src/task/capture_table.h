@@ -69,6 +69,7 @@ struct capture {
     bool cdc_only, full_load_only, until_current;
     bool reload; /* see capture_options */
     const char *reload_schema, *reload_table;
+    bool warned;   /* of what the log does not tell */
     bool streamed; /* the log was opened once: where reading starts again is known in memory */
     struct store *raw;
     struct store *spool;         /* temporary; NULL when nothing is encoded */

@@ -90,3 +90,11 @@ def test_one_table(server, workload):
 def test_flags_that_do_not_go_together(flags, server):
     with driver(server) as sluice:
         assert "--" in sluice.run("capture", *flags, ok=(2,)).stderr
+
+
+def test_foreign_keys_whose_changes_are_not_in_the_log(server, workload):
+    server.sql("create table child (id int primary key, k int, foreign key (k) references kept (id) on delete cascade)", "r")
+    with driver(server) as sluice:
+        for _ in range(2):
+            log = sluice.run("capture", "--until-current").stderr
+            assert log.count("foreign key") == log.count("table r.child has a foreign key") == 1
