@@ -93,36 +93,49 @@ static bool create_schema(struct query *query, const struct controller_row *row,
     return ok;
 }
 
-static bool create_view(struct query *query, const struct controller_row *row, struct lake_table *table,
-                        struct error *err) {
+static bool create_view(struct query *query, const struct controller_row *row, const char *suffix,
+                        struct lake_table *table, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_append_text(&sql, "CREATE VIEW ");
     append_schema(&sql, row);
     buf_append_char(&sql, '.');
-    buf_append_sql_name(&sql, row->table);
+    const char *name = arena_printf(&query->ledger.arena, "%s%s", row->table, suffix);
+    buf_append_sql_name(&sql, name);
     buf_append_text(&sql, " AS ");
     bool ok = lake_scan(table, &sql, err) && engine_run(query->connection, sql.data, NULL, err);
     buf_deinit(&sql);
     return ok;
 }
 
+static bool register_folder(struct query *query, const struct controller_row *row, const char *folder,
+                            const char *suffix, bool *has_data, struct error *err) {
+    struct lake_table *table = NULL;
+    bool ok = lake_open(query->access.format, &query->access.lake, folder, &table, err);
+    *has_data = ok && table->version.number > 0;
+    if (*has_data)
+        ok = create_view(query, row, suffix, table, err);
+    lake_close(table);
+    return ok;
+}
+
 static bool register_table(struct query *query, size_t i, struct error *err) {
     const struct controller_row *row = &query->ledger.rows[i];
-    struct lake_table *table = NULL;
+    struct arena *arena = &query->ledger.arena;
+    enum history history = config_history(query->config, row->schema, row->table);
+    bool has_history, ok = true;
     if (!create_schema(query, row, err))
         return error_prefix(err, "schema %s", row->schema);
     if (!check_twins(query, row, err))
         return false;
     if (row->out_path == NULL)
         return true;
-    const char *folder = config_table_folder(query->config, &query->ledger.arena, row->schema, row->table);
-    bool ok = lake_open(query->access.format, &query->access.lake, folder, &table, err);
-    if (ok && table->version.number > 0) {
-        query->has_data[i] = true;
-        ok = create_view(query, row, table, err);
-    }
-    lake_close(table);
+    if (history != HISTORY_ONLY)
+        ok = register_folder(query, row, config_table_folder(query->config, arena, row->schema, row->table), "",
+                             &query->has_data[i], err);
+    if (ok && history != HISTORY_NONE)
+        ok = register_folder(query, row, config_history_folder(query->config, arena, row->schema, row->table),
+                             "_history", &has_history, err);
     return ok || error_prefix(err, "table %s.%s", row->schema, row->table);
 }
 

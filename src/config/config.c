@@ -259,3 +259,14 @@ const char *config_table_folder(const struct config *config, struct arena *arena
     buf_deinit(&folder);
     return out;
 }
+
+const char *config_history_folder(const struct config *config, struct arena *arena, const char *schema,
+                                  const char *table) {
+    const char *folder = config_table_folder(config, arena, schema, table);
+    return arena_printf(arena, "%.*s_history/", (int)strlen(folder) - 1, folder);
+}
+
+enum history config_history(const struct config *config, const char *schema, const char *table) {
+    const struct config_table *entry = config_find_table(config, schema, table);
+    return entry != NULL ? entry->history : HISTORY_NONE;
+}

@@ -15,6 +15,7 @@
 
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
 enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
+enum history { HISTORY_NONE, HISTORY_BESIDE, HISTORY_ONLY };
 enum schema_change { SCHEMA_EVOLVE, SCHEMA_ADD_ONLY, SCHEMA_STOP };
 
 struct config_source {
@@ -98,6 +99,7 @@ struct config_table {
     enum bad_rows bad_rows;
     enum schema_change schema_change;
     bool soft_delete;
+    enum history history;
     bool has_bad_rows, has_schema_change; /* false: as in `load` */
 };
 
@@ -137,6 +139,11 @@ enum schema_change config_schema_change(const struct config *config, const struc
  * that cannot be in a folder's name are percent-encoded. */
 const char *config_table_folder(const struct config *config, struct arena *arena, const char *schema,
                                 const char *table);
+
+/* The folder of its history: <folder>_history/. */
+const char *config_history_folder(const struct config *config, struct arena *arena, const char *schema,
+                                  const char *table);
+enum history config_history(const struct config *config, const char *schema, const char *table);
 
 /* A commented sluice.yaml with every option and its default, for `sluice init`; and docs/configuration.md, which
  * `sluice help config` prints. */

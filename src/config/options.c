@@ -11,6 +11,8 @@ static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
 static const char *const schema_changes[] = {
     [SCHEMA_EVOLVE] = "evolve", [SCHEMA_ADD_ONLY] = "add_only", [SCHEMA_STOP] = "stop", NULL};
+static const char *const history_words[] = {
+    [HISTORY_NONE] = "false", [HISTORY_BESIDE] = "true", [HISTORY_ONLY] = "only", NULL};
 static const char *const bad_row_actions[] = {[BAD_ROWS_STOP] = "stop", [BAD_ROWS_QUARANTINE] = "quarantine", NULL};
 
 static const struct option top_options[] = {
@@ -534,6 +536,16 @@ static const struct option table_options[] = {
      .example = "true",
      .help = "Rows that are deleted at the source stay in the lake table, with Op D and their last values, until the "
              "source has the key again or a full load replaces the table. For a table with a primary key."},
+    {.name = "history",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_table, history),
+     .fallback = "false",
+     .words = history_words,
+     .example = "true",
+     .help =
+         "Every change is kept too, as a row of the lake table {table}_history with Op, the time of its commit, its "
+         "file and its number there: true beside the table, only instead of it. It begins with what the raw zone "
+         "has."},
 };
 
 #define ROWS(rows) .options = (rows), .count = sizeof(rows) / sizeof(rows)[0]

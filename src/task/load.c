@@ -156,12 +156,17 @@ static int compare_owner(const void *a, const void *b) {
 static const struct controller_row **find_twins(const struct config *config, struct arena *arena,
                                                 const struct controller_row *rows, size_t count) {
     const struct controller_row **twins = arena_alloc(arena, (count + 1) * sizeof *twins);
-    struct folder_owner *owners = arena_alloc(arena, (count + 1) * sizeof *owners);
+    struct folder_owner *owners = arena_alloc(arena, (2 * count + 1) * sizeof *owners);
     size_t owner_count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].active)
+    for (size_t i = 0; i < count; i++) {
+        const char *schema = rows[i].schema, *table = rows[i].table;
+        enum history history = config_history(config, schema, table);
+        if (rows[i].active && history != HISTORY_ONLY)
+            owners[owner_count++] = (struct folder_owner){config_table_folder(config, arena, schema, table), &rows[i]};
+        if (rows[i].active && history != HISTORY_NONE)
             owners[owner_count++] =
-                (struct folder_owner){config_table_folder(config, arena, rows[i].schema, rows[i].table), &rows[i]};
+                (struct folder_owner){config_history_folder(config, arena, schema, table), &rows[i]};
+    }
     qsort(owners, owner_count, sizeof *owners, compare_owner);
     for (size_t i = 1, first = 0; i < owner_count; i++) {
         if (strcmp(owners[i].folder, owners[first].folder) == 0)

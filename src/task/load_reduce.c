@@ -11,6 +11,7 @@
 #define LAST_TABLE "load_last"       /* sequence numbers of the last changes */
 #define FOLDED_TABLE "load_folded"   /* the last changes with values that came with earlier ones */
 #define CHANGES_TABLE "load_changes" /* the result */
+#define PAST_VIEW "load_past"        /* the result of a history */
 
 static bool run(struct engine_connection *connection, struct buf *sql, struct error *err) {
     bool ok = engine_run(connection, sql->data, NULL, err);
@@ -34,6 +35,7 @@ static void append_key(struct buf *sql, const struct load_schema *schema) {
 }
 
 void load_reduce_drop(struct engine_connection *connection) {
+    engine_run(connection, "DROP VIEW IF EXISTS " PAST_VIEW, NULL, NULL);
     static const char *const tables[] = {ALL_TABLE, LAST_TABLE, FOLDED_TABLE, CHANGES_TABLE};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         struct buf sql;
@@ -216,6 +218,22 @@ bool load_reduce(struct engine_connection *connection, const struct load_schema 
     *out = (struct load_changes){.table = CHANGES_TABLE};
     bool ok = schema->key_count > 0 ? reduce_keyed(connection, schema, scan, keep_deleted, out, &sql, err)
                                     : stage_inserts(connection, scan, out, &sql, err);
+    buf_deinit(&sql);
+    return ok;
+}
+
+bool load_reduce_not(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
+                     struct error *err) {
+    struct buf sql;
+    bool ok = true;
+    *out = (struct load_changes){0};
+    buf_init(&sql, BUF_MAX_DEFAULT);
+    if (load_scan_schema(scan)->part_count > 0) {
+        out->table = PAST_VIEW;
+        buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " PAST_VIEW " AS ");
+        load_sql_changes(scan, &sql);
+        ok = run(connection, &sql, err);
+    }
     buf_deinit(&sql);
     return ok;
 }

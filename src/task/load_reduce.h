@@ -24,6 +24,9 @@ struct load_changes {
  * load_reduce_drop. Kind DATA, beside what reading raises: a value that was not sent belongs to a row that is gone. */
 bool load_reduce(struct engine_connection *connection, const struct load_schema *schema, const struct load_scan *scan,
                  bool keep_deleted, struct load_changes *out, struct error *err);
+/* For a history: all changes and rows, as they come; nothing is staged. `rows` is not known. */
+bool load_reduce_not(struct engine_connection *connection, const struct load_scan *scan, struct load_changes *out,
+                     struct error *err);
 void load_reduce_drop(struct engine_connection *connection);
 
 /* After load_reduce gave changes with has_unchanged: how many of them have to keep a value of a row that is not there. `rows` is

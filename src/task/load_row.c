@@ -21,9 +21,7 @@ static const char *now_text(struct arena *arena, int64_t time_us) {
 }
 
 static const char *out_path(struct load_run *run) {
-    const struct config *config = run->pass->config;
-    return arena_printf(&run->arena, "%s/%s", run->pass->lake.store->location,
-                        config_table_folder(config, &run->arena, run->job->schema, run->job->table));
+    return arena_printf(&run->arena, "%s/%s", run->pass->lake.store->location, run->lake->folder);
 }
 
 /* --- what a row says beside its attributes -------------------------------------------------------------------------------- */
@@ -207,9 +205,9 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     if (same_text(row->last_incremental_file, planned->last_incremental_file))
         row->last_incremental_file = run->plan.last_incremental_file;
     if (run->captured != NULL) { /* a column of the key was renamed at the source */
-        if (same_text(row->primary_key, planned->primary_key))
+        if (!run->history && same_text(row->primary_key, planned->primary_key))
             row->primary_key = join_key(run, run->schema.key, run->schema.key_count);
-        if (same_text(row->partition_key, planned->partition_key))
+        if (!run->history && same_text(row->partition_key, planned->partition_key))
             row->partition_key = join_key(run, run->schema.partition, run->schema.partition_count);
         row->proposed_key = source_key(run);
     } else {

@@ -429,8 +429,9 @@ bool load_schema_make(struct arena *arena, const struct load_schema_input *input
     struct builder builder = {.arena = arena, .input = input, .schema = out};
     bool ok = input->schemas != NULL ? make_captured(&builder, err) : make_surveyed(&builder, err);
     return ok && column_names_check(out->columns, out->column_count, NULL, err) &&
-           resolve_names(&builder, input->row->primary_key, "PrimaryKey", false, &out->key, &out->key_count, err) &&
-           resolve_names(&builder, input->row->partition_key, "PartitionKey", true, &out->partition,
-                         &out->partition_count, err) &&
+           resolve_names(&builder, input->is_history ? NULL : input->row->primary_key, "PrimaryKey", false, &out->key,
+                         &out->key_count, err) &&
+           resolve_names(&builder, input->is_history ? NULL : input->row->partition_key, "PartitionKey", true,
+                         &out->partition, &out->partition_count, err) &&
            check_key_columns(&builder, err);
 }

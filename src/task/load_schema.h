@@ -27,6 +27,12 @@ struct load_field {
     const char *initial; /* column -1: the raw text that these rows got when the column was added; NULL: NULL */
 };
 
+/* A history table's own columns, which are its first (load_history.h), and what they say of a file. */
+enum { LOAD_HISTORY_TIME, LOAD_HISTORY_FILE, LOAD_HISTORY_NUMBER, LOAD_HISTORY_COLUMNS };
+struct load_history_file {
+    const char *name, *time;
+};
+
 struct load_part {
     const struct raw_file *files;
     size_t file_count;
@@ -36,8 +42,9 @@ struct load_part {
     size_t column_count;
     const char *const *expected; /* CSV without header: its columns in order; NULL: not known */
     size_t expected_count;
-    const struct load_parquet *parquet; /* NULL: CSV */
-    const struct load_field *fields;    /* one per column of the target */
+    const struct load_parquet *parquet;      /* NULL: CSV */
+    const struct load_field *fields;         /* one per column of the target */
+    const struct load_history_file *history; /* one per file; NULL: the target is no history */
 };
 
 struct load_schema {
@@ -60,6 +67,7 @@ struct load_schema {
 struct load_schema_input {
     const struct config_table *config; /* declared types; NULL: none */
     const struct controller_row *row;
+    bool is_history;     /* without a key and partitions */
     const json_t *types; /* {"column": "type"} kept so far; may be NULL */
     const struct load_plan *plan;
     const struct load_format *format;

@@ -49,11 +49,52 @@ static void append_column(struct buf *sql, const struct load_part *part, int ind
     }
 }
 
-static void append_columns(struct buf *sql, const struct load_schema *schema, const struct load_part *part) {
+/* What a history says of the file that a row is from: the text of that file. */
+static void append_file_text(struct buf *sql, const struct load_part *part, bool time) {
+    buf_append_text(sql, "([");
+    for (size_t i = 0; i < part->file_count; i++) {
+        const char *text = time ? part->history[i].time : part->history[i].name;
+        buf_append_text(sql, i > 0 ? ", " : "");
+        buf_append_sql_text(sql, text, strlen(text));
+    }
+    if (part->parquet == NULL)
+        buf_printf(sql, "])[(_seq >> %d) + 1]", SEQUENCE_RECORD_BITS);
+    else
+        buf_append_text(sql, "])[file_index + 1]");
+}
+
+static void append_history_column(struct buf *sql, const struct load_scan *scan, const struct load_part *part,
+                                  size_t column) {
+    const struct load_schema *schema = load_scan_schema(scan);
+    const char *name = load_scan_format(scan)->timestamp_column;
+    int time = name != NULL ? load_find_column(schema->columns, schema->column_count, name) : -1;
+    if (column == LOAD_HISTORY_FILE) {
+        append_file_text(sql, part, false);
+    } else if (column == LOAD_HISTORY_NUMBER) {
+        if (part->parquet == NULL)
+            buf_printf(sql, "(_seq & %lld) + 1", (1LL << SEQUENCE_RECORD_BITS) - 1);
+        else
+            buf_append_text(sql, "file_row_number + 1");
+    } else {
+        buf_append_text(sql, "coalesce(");
+        if (time >= 0 && part->fields[time].column >= 0) {
+            append_column(sql, part, part->fields[time].column, schema->columns[column].type);
+            buf_append_text(sql, ", ");
+        }
+        buf_append_text(sql, "CAST(");
+        append_file_text(sql, part, true);
+        buf_append_text(sql, " AS TIMESTAMP))");
+    }
+}
+
+static void append_columns(struct buf *sql, const struct load_scan *scan, const struct load_part *part) {
+    const struct load_schema *schema = load_scan_schema(scan);
     for (size_t i = 0; i < schema->column_count; i++) {
         const struct load_field *field = &part->fields[i];
         buf_append_text(sql, ", ");
-        if (field->column >= 0)
+        if (part->history != NULL && i < LOAD_HISTORY_COLUMNS)
+            append_history_column(sql, scan, part, i);
+        else if (field->column >= 0)
             append_column(sql, part, field->column, schema->columns[i].type);
         else
             append_initial(sql, schema->columns[i].type, field->initial);
@@ -125,18 +166,20 @@ static void append_from(struct buf *sql, const struct load_scan *scan, size_t in
     buf_append_text(sql, "], hive_partitioning = false)");
 }
 
+/* A part as changes, or as rows of a full load. */
 static void append_part(struct buf *sql, const struct load_scan *scan, size_t index) {
     const struct load_schema *schema = load_scan_schema(scan);
     const struct load_part *part = &schema->parts[index];
+    bool changes = !part->full_load || part->history != NULL;
     buf_append_text(sql, "SELECT ");
-    if (!part->full_load) {
+    if (changes) {
         append_sequence(sql, part);
         buf_append_text(sql, " AS _seq, ");
     }
     append_op(sql, part);
-    buf_append_text(sql, part->full_load ? " AS \"Op\"" : " AS _op");
-    append_columns(sql, schema, part);
-    if (!part->full_load)
+    buf_append_text(sql, changes ? " AS _op" : " AS \"Op\"");
+    append_columns(sql, scan, part);
+    if (changes)
         append_unchanged(sql, schema, part);
     append_from(sql, scan, index);
 }
@@ -145,7 +188,7 @@ static void append_parts(const struct load_scan *scan, bool full_load, struct bu
     const struct load_schema *schema = load_scan_schema(scan);
     const char *separator = "";
     for (size_t i = 0; i < schema->part_count; i++) {
-        if (schema->parts[i].full_load != full_load)
+        if (schema->parts[i].full_load != full_load && schema->parts[i].history == NULL)
             continue;
         buf_append_text(sql, separator);
         append_part(sql, scan, i);

@@ -11,7 +11,7 @@
 
 /* The full load's rows: "Op", then the target's columns. */
 void load_sql_full_load(const struct load_scan *scan, struct buf *sql);
-/* The changes: _seq BIGINT (rises with file name and position), _op, the target's columns, _unchanged. */
+/* The changes, of a history the full load's rows as well: _seq BIGINT (rises with file name and position), _op, the target's columns, _unchanged. */
 void load_sql_changes(const struct load_scan *scan, struct buf *sql);
 /* The number of rows in a part's files. */
 void load_sql_count_part(const struct load_scan *scan, size_t part, struct buf *sql);

@@ -16,6 +16,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "task/load_advice.h"
+#include "task/load_history.h"
 #include "task/load_policy.h"
 #include "task/load_quarantine.h"
 #include "task/load_reduce.h"
@@ -33,8 +34,10 @@ enum {
 /* --- an attempt --------------------------------------------------------------------------------------------------------- */
 
 static void run_init(struct load_run *run, struct load_pass *pass, struct engine_connection *connection,
-                     struct load_job *job) {
+                     struct load_job *job, bool history) {
     *run = (struct load_run){.pass = pass, .job = job, .connection = connection, .started_us = clock_now_us()};
+    run->history = history;
+    run->keeps_books = !history || config_history(pass->config, job->schema, job->table) == HISTORY_ONLY;
     run->captured = discover_cut_find(&pass->cut, job->schema, job->table);
     run_make_id(run->run_id);
     arena_init(&run->arena);
@@ -60,23 +63,30 @@ static void run_deinit(struct load_run *run) {
     arena_deinit(&run->arena);
 }
 
-static bool make_plan(struct load_run *run, struct error *err) {
-    return load_row_read(run, err) &&
-           raw_list_files(run->pass->raw, &run->arena, run->job->schema, run->job->table, &run->raw_files, err) &&
-           load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err);
-}
-
 static bool open_lake(struct load_run *run, struct error *err) {
-    const char *folder = config_table_folder(run->pass->config, &run->arena, run->job->schema, run->job->table);
+    const struct load_job *job = run->job;
+    const char *folder = (run->history ? config_history_folder : config_table_folder)(run->pass->config, &run->arena,
+                                                                                      job->schema, job->table);
     lake_close(run->lake);
     run->lake = NULL;
     return lake_open(run->pass->format, &run->pass->lake, folder, &run->lake, err);
 }
 
+static bool plan_again(struct load_run *run, struct error *err) {
+    return run->history ? load_history_plan(run, err)
+                        : load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err);
+}
+
+static bool make_plan(struct load_run *run, struct error *err) {
+    return load_row_read(run, err) &&
+           raw_list_files(run->pass->raw, &run->arena, run->job->schema, run->job->table, &run->raw_files, err) &&
+           (!run->history || open_lake(run, err)) && plan_again(run, err);
+}
+
 /* Changes alone do not make a table that was loaded before and is gone. */
 static bool check_lake_exists(const struct load_run *run, struct error *err) {
     const char *applied = controller_last_file_name(&run->row);
-    bool from_start = run->plan.full_load_due || applied[0] == '\0' || strcmp(applied, "0") == 0;
+    bool from_start = run->history || run->plan.full_load_due || applied[0] == '\0' || strcmp(applied, "0") == 0;
     if (run->lake->version.number > 0 || run->row.last_run_id == NULL || from_start)
         return true;
     return error_set(err, ERROR_OUTSIDE,
@@ -122,19 +132,26 @@ static bool make_schema(struct load_run *run, struct error *err) {
     const struct config_table *entry = config_find_table(config, run->job->schema, run->job->table);
     if (!make_format(run, entry, err))
         return false;
+    run->shown = run->lake->version;
+    if (run->history)
+        load_history_hide(run);
     run->input = (struct load_schema_input){.config = entry,
+                                            .is_history = run->history,
                                             .row = &run->row,
                                             .types = run->types != NULL ? run->types : run->row.types,
                                             .plan = &run->plan,
                                             .format = &run->format,
-                                            .lake = &run->lake->version,
+                                            .lake = &run->shown,
                                             .connection = run->connection};
     if (run->captured != NULL && !read_schemas(run, err))
         return false;
     run->have_schema = load_schema_make(&run->arena, &run->input, &run->schema, err);
     if (!run->have_schema)
         return false;
-    run->have_schema = load_policy_check(config_schema_change(config, entry), &run->input, &run->schema, err);
+    enum schema_change policy = run->keeps_books ? config_schema_change(config, entry) : SCHEMA_EVOLVE;
+    run->have_schema = load_policy_check(policy, &run->input, &run->schema, err);
+    if (run->have_schema && run->history)
+        load_history_extend(run);
     return run->have_schema;
 }
 
@@ -145,7 +162,9 @@ static bool keeps_deleted(const struct load_run *run) {
 /* The rows that were put aside are durable before the commit leaves them out. */
 static bool before_commit(void *context, struct error *err) {
     const struct load_run *run = context;
-    return load_quarantine_publish(run->quarantine, err) && fault_point("load.before_commit", err);
+    /* The table beside which a history is puts its own aside. */
+    return (!run->keeps_books || load_quarantine_publish(run->quarantine, err)) &&
+           fault_point("load.before_commit", err);
 }
 
 static struct lake_load lake_load_of(struct load_run *run, const char *full_load_sql,
@@ -175,7 +194,7 @@ static struct lake_load lake_load_of(struct load_run *run, const char *full_load
 
 /* The rows that replace the table, if it is replaced; sql stays empty if not. */
 static bool make_replacement(struct load_run *run, const struct load_scan *scan, struct buf *sql, struct error *err) {
-    if (run->plan.full_load_due) {
+    if (run->plan.full_load_due && !run->history) {
         load_sql_full_load(scan, sql);
     } else if (run->schema.rewrite) {
         log_info("%s.%s: a column's type changed at the source so that the lake table is rewritten", run->job->schema,
@@ -245,7 +264,9 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     uint64_t full_load_rows = 0;
     bool ok = false;
     buf_init(&sql, BUF_MAX_DEFAULT);
-    if (run->plan.change_count > 0 &&
+    if (run->history && !load_reduce_not(run->connection, scan, &changes, err))
+        goto done;
+    if (!run->history && run->plan.change_count > 0 &&
         !load_reduce(run->connection, &run->schema, scan, keeps_deleted(run), &changes, err))
         goto done;
     if (!make_replacement(run, scan, &sql, err))
@@ -259,9 +280,9 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     if (!lake_load(run->lake, run->connection, &load, &result, err))
         goto done;
     run->committed = true;
-    run->quarantined_rows = load_quarantine_rows(run->quarantine);
-    ok = count_full_load(run, scan, &full_load_rows, err);
-    run->rows = (int64_t)(full_load_rows + changes.rows);
+    run->quarantined_rows = run->keeps_books ? load_quarantine_rows(run->quarantine) : 0;
+    ok = run->history || count_full_load(run, scan, &full_load_rows, err);
+    run->rows = (int64_t)(run->history ? result.rows_written : full_load_rows + changes.rows);
     run->files = (int64_t)load_plan_file_count(&run->plan);
 done:
     buf_deinit(&sql);
@@ -283,17 +304,15 @@ static bool load_table(struct load_run *run, struct error *err) {
 
 /* Brings row and lake together, and says in the plan what is due then. */
 static bool reconcile(struct load_run *run, struct error *err) {
-    bool taken;
-    if (!open_lake(run, err) || !load_row_take_over(run, &taken, err))
+    bool taken = false;
+    if ((!run->history && !open_lake(run, err)) || (run->keeps_books && !load_row_take_over(run, &taken, err)))
         return false;
-    if (taken && !load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err))
-        return false;
-    return true;
+    return !taken || plan_again(run, err);
 }
 
 static bool has_work(const struct load_run *run) {
-    return run->plan.state == LOAD_PLAN_DUE ||
-           (run->plan.state == LOAD_PLAN_NOTHING && (run->row.run_id != NULL || run->row.last_error != NULL));
+    return run->plan.state == LOAD_PLAN_DUE || (run->keeps_books && run->plan.state == LOAD_PLAN_NOTHING &&
+                                                (run->row.run_id != NULL || run->row.last_error != NULL));
 }
 
 /* A warning about the table, said once by a process. */
@@ -346,10 +365,11 @@ static bool attempt(struct load_run *run, struct error *err) {
         return true;
     if (run->plan.state != LOAD_PLAN_DUE)
         return !has_work(run) || load_row_clear(run, err);
-    warn(run);
-    return check_lake_exists(run, err) && load_row_record_run(run, err) && fault_point("load.run_recorded", err) &&
-           load_table(run, err) && fault_point("load.committed", err) && load_row_finish(run, err) &&
-           fault_point("load.done", err);
+    if (run->keeps_books)
+        warn(run);
+    return check_lake_exists(run, err) && (!run->keeps_books || load_row_record_run(run, err)) &&
+           fault_point("load.run_recorded", err) && load_table(run, err) && fault_point("load.committed", err) &&
+           (!run->keeps_books || load_row_finish(run, err)) && fault_point("load.done", err);
 }
 
 /* A value did not fit into the type that was inferred, kept or declared: wider types may hold all of them. */
@@ -434,7 +454,7 @@ static void warn_after(const struct load_run *run) {
     if (run->quarantined_rows > 0)
         log_warning("%s.%s: %llu rows did not fit and were put aside: %s", job->schema, job->table,
                     (unsigned long long)run->quarantined_rows, load_quarantine_name(run->quarantine));
-    if (run->captured != NULL && load_key_differs(&run->row))
+    if (run->captured != NULL && !run->history && load_key_differs(&run->row))
         warn_once(run, SAID_KEY,
                   "PrimaryKey is %s, and the source's own is %s: rows that are equal in it replace each other",
                   run->row.primary_key, run->row.proposed_key);
@@ -446,34 +466,50 @@ static void succeed(struct load_run *run) {
         return;
     warn_after(run);
     job->outcome = LOAD_LOADED;
-    job->rows = run->rows;
-    job->files = run->files;
-    log_info("loaded %s.%s: %lld rows from %lld files in %.1f s", job->schema, job->table, (long long)run->rows,
-             (long long)run->files, (double)(clock_now_us() - run->started_us) / 1e6);
+    if (run->keeps_books) {
+        job->rows += run->rows;
+        job->files += run->files;
+    }
+    log_info("loaded %s.%s%s: %lld rows from %lld files in %.1f s", job->schema, job->table,
+             run->history ? "_history" : "", (long long)run->rows, (long long)run->files,
+             (double)(clock_now_us() - run->started_us) / 1e6);
 }
 
-void load_table_run(struct load_pass *pass, struct engine_connection *connection, struct load_job *job) {
+/* One target of a table: attempts until one of them is through. *more: this was not all that is due. */
+static bool run_target(struct load_pass *pass, struct engine_connection *connection, struct load_job *job, bool history,
+                       bool *more) {
     struct load_run run;
     struct error err = job->error;
     int attempts = 0, widenings = 0;
-    run_init(&run, pass, connection, job);
     bool ok = false;
+    run_init(&run, pass, connection, job, history);
     if (!job->failed_to_look) {
         while (!(ok = attempt(&run, &err)) && try_again(&run, &err, &attempts, &widenings))
             end_attempt(&run);
     }
     if (ok)
-        load_said_forget_error(pass->said, job->path);
-    if (ok)
         succeed(&run);
     else
         fail(&run, &err);
+    *more = ok && run.committed && run.more;
     run_deinit(&run);
+    return ok;
 }
 
-void load_table_look(struct load_pass *pass, struct load_job *job) {
+void load_table_run(struct load_pass *pass, struct engine_connection *connection, struct load_job *job) {
+    enum history history = config_history(pass->config, job->schema, job->table);
+    bool more;
+    bool ok = history == HISTORY_ONLY || run_target(pass, connection, job, false, &more);
+    more = history != HISTORY_NONE && job->outcome != LOAD_WAITING;
+    while (ok && more)
+        ok = run_target(pass, connection, job, true, &more);
+    if (ok)
+        load_said_forget_error(pass->said, job->path);
+}
+
+static void look_at_target(struct load_pass *pass, struct load_job *job, bool history) {
     struct load_run run;
-    run_init(&run, pass, NULL, job);
+    run_init(&run, pass, NULL, job, history);
     job->failed_to_look = !make_plan(&run, &job->error);
     if (job->failed_to_look) {
         job->due = true;
@@ -483,4 +519,12 @@ void load_table_look(struct load_pass *pass, struct load_job *job) {
         job->outcome = run.plan.state == LOAD_PLAN_WAITING ? LOAD_WAITING : LOAD_NOTHING;
     }
     run_deinit(&run);
+}
+
+void load_table_look(struct load_pass *pass, struct load_job *job) {
+    enum history history = config_history(pass->config, job->schema, job->table);
+    if (history != HISTORY_ONLY)
+        look_at_target(pass, job, false);
+    if (history == HISTORY_ONLY || (history == HISTORY_BESIDE && !job->due && job->outcome == LOAD_NOTHING))
+        look_at_target(pass, job, true);
 }

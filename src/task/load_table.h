@@ -48,6 +48,8 @@ void load_table_run(struct load_pass *pass, struct engine_connection *connection
 struct load_run {
     struct load_pass *pass;
     struct load_job *job;
+    bool history;     /* the target is the table's history */
+    bool keeps_books; /* the controller row is about the target: false for a history beside its table */
     struct engine_connection *connection;    /* NULL while only looking */
     const struct checkpoint_table *captured; /* NULL: AWS DMS writes the files */
     char run_id[RUN_ID_BYTES];
@@ -64,6 +66,8 @@ struct load_run {
     bool row_known;
     struct raw_files raw_files;
     struct load_plan plan;
+    bool more;                 /* something is due after this plan */
+    struct lake_version shown; /* of a history: the lake's version without its own columns */
     struct lake_table *lake;
     struct load_format format;
     struct load_quarantine *quarantine; /* NULL: what does not fit is an error */

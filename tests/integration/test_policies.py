@@ -195,6 +195,89 @@ def test_a_deleted_row_keeps_values_that_were_not_sent(shop):
     assert shop.rows() == [("D", 1, 1, "a"), ("D", 2, 20, "b"), ("D", 3, 3, "c")]
 
 
+# --- history -------------------------------------------------------------------------------------------------------------
+
+PAST = "_change_file, _change_number"
+FIRST = "+LOAD00000001.csv"
+
+
+def past(shop, columns="Op, id, n, note"):
+    return shop.rows("t_history", columns, PAST)
+
+
+def test_every_change_is_a_row_of_the_history(shop):
+    shop.configure(history=True)
+    shop.put("id,n,note\n1,1,a\n2,2,b\n", "LOAD00000001.csv")
+    one = shop.put("Op,id,n,note\nU,1,10,a\nD,2,2,b\nU,1,11,a\n")
+    shop.load()
+    rows = [("I", 1, 1, "a"), ("I", 2, 2, "b"), ("U", 1, 10, "a"), ("D", 2, 2, "b"), ("U", 1, 11, "a")]
+    assert shop.rows() == [("U", 1, 11, "a")]
+    assert past(shop) == rows
+    assert past(shop, PAST) == [(FIRST, 1), (FIRST, 2), (one, 1), (one, 2), (one, 3)]
+    assert past(shop, "_change_time::varchar")[2:] == [("2026-11-01 10:01:00",)] * 3
+    two = shop.put("Op,id,n,note,more\nI,2,3,c,x\n")
+    shop.load()
+    assert past(shop, "Op, id, n, note, more")[-2:] == [("U", 1, 11, "a", None), ("I", 2, 3, "c", "x")]
+    assert shop.sluice.query("select count(*) as n from shop.t_history where _change_file = '" + two + "'") == [{"n": 1}]
+    before = len(past(shop))
+    shop.sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--last-full-load-date", "1900-01-01", "--last-incremental-file", "0")
+    shop.load()  # the table again; its history has it all
+    assert len(past(shop)) == before
+    shop.put("id,n,note\n7,7,g\n", "LOAD00000002.csv")
+    shop.load()
+    assert past(shop, "id, _change_file")[-1] == (7, two + "+LOAD00000002.csv")
+    assert shop.status()["last_error"] is None and shop.load().stdout.startswith("1 table: 0 loaded, 0 failed, 0 waiting")
+
+
+def test_a_history_that_is_asked_for_later_begins_with_the_raw_zone(shop):
+    shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+    shop.put("Op,id,n,note\nU,1,10,a\n")
+    shop.load()
+    shop.configure(history=True)
+    shop.load()
+    assert past(shop) == [("I", 1, 1, "a"), ("U", 1, 10, "a")]
+    shop.configure(history=False)
+    shop.put("Op,id,n,note\nU,1,11,a\n")
+    shop.load()
+    shop.configure(history=True)
+    shop.load()
+    assert past(shop)[2:] == [("U", 1, 11, "a")]
+
+
+def test_a_history_alone(shop):
+    shop.configure(history="only", schema_change="add_only", bad_rows="quarantine")
+    shop.put("id,n,note\n1,1,a\n2,x,b\n", "LOAD00000001.csv")
+    shop.put("Op,id,n,note\nU,1,10,a\nD,1,10,a\n")
+    shop.load()
+    rows = [("I", 1, 1, "a"), ("U", 1, 10, "a"), ("D", 1, 10, "a")]
+    assert past(shop) == rows and len(shop.quarantine()) == 1
+    assert not (shop.sluice.lake / "t").exists()
+    assert shop.status()["last_incremental_file"].endswith("20261101-100100000.csv") and shop.status()["primary_key"] == "id"
+    shop.sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--last-full-load-date", "1900-01-01", "--last-incremental-file", "0")
+    shop.put("Op,id,n,note\nI,2,2,b\n")
+    shop.load()
+    assert past(shop) == [*rows, ("I", 2, 2, "b")]
+
+
+@pytest.mark.parametrize("mode", [True, "only"])
+def test_a_crash_neither_loses_nor_doubles_history(shop, mode):
+    shop.configure(history=mode)
+    shop.put("id,n,note\n1,1,a\n", "LOAD00000001.csv")
+    shop.load()
+    want = [("I", 1, 1, "a")]
+    points = ["load.staged", "load.before_commit", "load.committed", "load.done"]
+    for number, point in enumerate(points + [f"{p}:2" for p in points if mode is True]):
+        shop.put(f"Op,id,n,note\nU,1,{number},a\n")
+        want.append(("U", 1, number, "a"))
+        assert shop.load(fault=point).returncode < 0
+        if number % 2:
+            shop.load()
+    shop.load()
+    assert past(shop) == want
+    if mode is True:
+        assert shop.rows() == want[-1:]
+
+
 # --- schema_change -------------------------------------------------------------------------------------------------------
 
 
@@ -286,3 +369,38 @@ def test_a_source_that_changes_its_columns():
                 assert (error is None) if said is None else said in error, (table["schema"], table["table"], error)
                 rows = lake_rows(sluice, f"{table['schema']}_{table['table']}", "id")
                 assert rows == [(1,), (2,)] if said is None else rows == [(1,)]
+
+
+def test_the_history_of_a_captured_table():
+    if MariaDB.unavailable():
+        pytest.skip(MariaDB.unavailable())
+    with MariaDB(binlog_row_metadata="FULL") as server:
+        server.sql("create database shop; use shop; create table t (id int primary key, n int); insert into t values (1, 1), (2, 2); "
+                   "create table none (id int primary key)")
+        with Sluice(source=server.source_config("shop"), lake={"format": "iceberg"}, raw={"timestamp_column_name": "at"}, tables=[
+                {"name": f"shop.{t}", "active": True, "history": True} for t in ("t", "none")]) as sluice:
+            shop = Shop(sluice)
+
+            def step(*statements):
+                for statement in statements:
+                    server.sql(f"use shop; {statement}")
+                    sluice.run("capture", "--until-current")
+
+            step("select 1")
+            sluice.run("load")
+            step("update t set n = n + 10", "alter table t rename column n to m, add column b varchar(5) default 'x'",
+                 "insert into t (id, m) values (3, 3)")
+            sluice.run("load")
+            rows = [("I", 1, 1, None), ("I", 2, 2, None), ("U", 1, 11, None), ("U", 2, 12, None), ("I", 3, 3, "x")]
+            got = past(shop, "Op, id, m, b")
+            assert [row[:3] for row in got] == [row[:3] for row in rows] and got[-1] == rows[-1]
+            assert lake_rows(sluice, "t_history", 'count(*), sum((_change_time = "at")::int)', "1") == [(5, 5)]
+            # Changes that a truncation makes needless for the table are changes all the same.
+            step("update t set m = 100 where id = 1", "truncate table t", "insert into t values (4, 4, 'y')")
+            sluice.run("load")
+            assert lake_rows(sluice, "t", "Op, id, m, b") == [("I", 4, 4, "y")]
+            assert [row[:3] for row in past(shop, "Op, id, m, b")][5:] == [("U", 1, 100), ("I", 4, 4)]
+            assert lake_rows(sluice, "none_history", "id") == []
+            step("insert into none values (1)")
+            sluice.run("load")
+            assert lake_rows(sluice, "none_history", "Op, id") == [("I", 1)]
