@@ -68,7 +68,7 @@ static const char *const *split_key(struct arena *arena, const char *list, size_
     return names;
 }
 
-static struct lake_maintain options_of(struct maintain_round *round, const struct controller_row *row) {
+static struct lake_maintain options_of(struct maintain_round *round, const char *key) {
     const struct config_maintain *config = &round->config->maintain;
     struct lake_maintain options = {.now_us = clock_now_us(),
                                     .deleted_percent = config->deleted_percent,
@@ -78,7 +78,7 @@ static struct lake_maintain options_of(struct maintain_round *round, const struc
                                     .orphan_age_ms = config->orphan_age_ms};
     uint64_t budget = (uint64_t)config->budget_bytes, used = round->summary->bytes_rewritten;
     options.budget_bytes = budget > used ? budget - used : 0;
-    options.key = split_key(&round->arena, row->primary_key, &options.key_count);
+    options.key = split_key(&round->arena, key, &options.key_count);
     return options;
 }
 
@@ -103,19 +103,28 @@ static void say(const struct controller_row *row, const struct lake_maintained *
         log_info("maintaining %s.%s: its data files are left as they are: %s", row->schema, row->table, done->left_out);
 }
 
-static bool maintain_table(struct maintain_round *round, const struct controller_row *row, struct error *err) {
+static bool maintain_folder(struct maintain_round *round, const struct controller_row *row, const char *folder,
+                            const char *key, struct error *err) {
     struct lake_table *table = NULL;
     struct lake_maintained done = {0};
     int64_t started_us = clock_now_us();
-    if (!lake_open(round->format, &round->lake, folder_of(round, row), &table, err))
+    if (!lake_open(round->format, &round->lake, folder, &table, err))
         return false;
-    struct lake_maintain options = options_of(round, row);
+    struct lake_maintain options = options_of(round, key);
     bool ok = lake_maintain(table, round->connection, &options, &done, err);
     lake_close(table);
     round->summary->bytes_rewritten += done.bytes_rewritten;
     round->summary->changed += has_changed(&done);
     say(row, &done, started_us);
     return ok && fault_point("maintain.table_done", err);
+}
+
+/* The table and its history, as far as there are such. */
+static bool maintain_table(struct maintain_round *round, const struct controller_row *row, struct error *err) {
+    enum history history = config_history(round->config, row->schema, row->table);
+    const char *folder = config_history_folder(round->config, &round->arena, row->schema, row->table);
+    return (history == HISTORY_ONLY || maintain_folder(round, row, folder_of(round, row), row->primary_key, err)) &&
+           (history == HISTORY_NONE || maintain_folder(round, row, folder, "_change_file,_change_number", err));
 }
 
 static void maintain_or_log(struct maintain_round *round, const struct controller_row *row) {

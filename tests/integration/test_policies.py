@@ -244,6 +244,22 @@ def test_a_history_that_is_asked_for_later_begins_with_the_raw_zone(shop):
     assert past(shop)[2:] == [("U", 1, 11, "a")]
 
 
+@pytest.mark.parametrize("mode", [True, "only"])
+def test_a_history_is_maintained(mode):
+    with Sluice(**settings("iceberg")) as sluice:
+        shop = Shop(sluice)
+        shop.configure(history=mode)
+        shop.put("id,n,note\n1,0,a\n", "LOAD00000001.csv")
+        for number in range(1, 6):
+            shop.load()
+            shop.put(f"Op,id,n,note\nU,1,{number},a\n")
+        shop.load()
+        files = len(sluice.iceberg_table("t_history").inspect.files())
+        sluice.run("maintain")
+        assert files == 6 and len(sluice.iceberg_table("t_history").inspect.files()) == 1
+        assert past(shop, "n") == [(number,) for number in range(6)]
+
+
 def test_a_history_alone(shop):
     shop.configure(history="only", schema_change="add_only", bad_rows="quarantine")
     shop.put("id,n,note\n1,1,a\n2,x,b\n", "LOAD00000001.csv")
