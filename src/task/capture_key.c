@@ -37,21 +37,50 @@ static bool is_source_key(const struct table *version, size_t column) {
     return false;
 }
 
+static bool is_date(struct type type) {
+    return type.kind == TYPE_DATE || type.kind == TYPE_TIMESTAMP || type.kind == TYPE_TIMESTAMPTZ;
+}
+
 static void settle_key(struct capture_table *table) {
     const struct table *version = table->source->current;
+    if (table->key_of == version)
+        return;
     mem_free(table->key);
+    mem_free(table->key_dates);
     table->key = mem_alloc((version->column_count + 1) * sizeof *table->key);
-    table->key_count = 0;
-    for (size_t i = 0; i < version->column_count; i++)
-        if (is_source_key(version, i) || list_has(table->row.lake_key, version->columns[i].name))
+    table->key_dates = mem_alloc((version->column_count + 1) * sizeof *table->key_dates);
+    table->key_count = table->key_date_count = 0;
+    for (size_t i = 0; i < version->column_count; i++) {
+        const struct column *column = &version->columns[i];
+        bool of_source = is_source_key(version, i), of_lake = list_has(table->row.lake_key, column->name);
+        if (of_source || of_lake)
             table->key[table->key_count++] = (uint16_t)i;
+        if ((table->row.lake_key != NULL ? of_lake : of_source) && !column->nullable && is_date(column->type))
+            table->key_dates[table->key_date_count++] = (uint16_t)i;
+    }
     table->key_of = version;
+}
+
+bool capture_key_is_whole(struct capture_table *table, const struct value *values, struct error *err) {
+    settle_key(table);
+    for (size_t i = 0; i < table->key_date_count; i++) {
+        const struct column *column = &table->source->current->columns[table->key_dates[i]];
+        if (values[table->key_dates[i]].kind == VALUE_NULL)
+            return error_set(err, ERROR_DATA,
+                             "a row of table %s.%s has a zero date ('0000-00-00') or one that does not exist in the "
+                             "key column %s: it "
+                             "is NULL in the lake, where such rows would become one; UPDATE them (WHERE DAY(%s) = 0 OR "
+                             "MONTH(%s) = 0 "
+                             "OR LAST_DAY(%s) IS NULL), or name other columns as the table's primary_key",
+                             table->row.schema, table->row.name, column->name, column->name, column->name,
+                             column->name);
+    }
+    return true;
 }
 
 enum capture_key_change capture_key_compare(struct capture_table *table, const struct value *values,
                                             const struct value *old) {
-    if (table->key_of != table->source->current)
-        settle_key(table);
+    settle_key(table);
     for (size_t i = 0; i < table->key_count; i++) {
         const struct value *was = &old[table->key[i]], *is = &values[table->key[i]];
         if (is->kind == VALUE_UNCHANGED)

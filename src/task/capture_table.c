@@ -32,6 +32,7 @@ void capture_table_free(struct capture_table *table) {
     mem_free(table->outputs);
     mem_free(table->new_versions);
     mem_free(table->key);
+    mem_free(table->key_dates);
     state_item_deinit(&table->row.item);
     arena_deinit(&table->arena);
     mem_free(table);
@@ -69,6 +70,29 @@ bool capture_table_check_names(struct capture *capture, struct capture_table *ta
     *fine =
         column_names_check(version->columns, version->column_count, capture->config->raw.timestamp_column_name, &why);
     return *fine || capture_table_stop(capture, table, why.message, err);
+}
+
+bool capture_table_check_folder(struct capture *capture, struct capture_table *table, struct error *err) {
+    if (table->known)
+        return true;
+    struct arena arena;
+    arena_init(&arena);
+    struct raw_files files;
+    bool ok = raw_list_files(capture->raw, &arena, table->row.schema, table->row.name, &files, err);
+    size_t count = ok ? files.full_load_count + files.change_count : 0;
+    if (count > 0) {
+        /* A commit would make the table known, and the next start would remove the files as never committed. */
+        table->row_changed = false;
+        ok = error_set(
+            err, ERROR_CONFIG,
+            "the raw zone has %zu file%s of %s.%s (%s%s) that the state does not know: another task's, or the "
+            "state was lost. Nothing of it was touched; move the folder away, or set raw.location to an empty "
+            "one, and start again",
+            count, count == 1 ? "" : "s", table->row.schema, table->row.name, table->folder,
+            files.full_load_count > 0 ? files.full_load[0].name : files.changes[0].name);
+    }
+    arena_deinit(&arena);
+    return ok;
 }
 
 /* --- marks */
@@ -170,6 +194,9 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
                          const struct value *values, const struct value *old, struct error *err) {
     const struct table *version = table->source->current;
     assert(version != NULL);
+    struct error why;
+    if (op != CHANGE_DELETE && !capture_key_is_whole(table, values, &why))
+        return capture_table_stop(capture, table, why.message, err);
     enum capture_key_change key = CAPTURE_KEY_KEPT;
     if (op == CHANGE_UPDATE && old != NULL)
         key = capture_key_compare(table, values, old);

@@ -54,7 +54,9 @@ struct capture_table {
 
     uint16_t *key; /* places of the key columns, the source's and the lake's; of the version key_of */
     size_t key_count;
-    const struct table *key_of; /* NULL: not settled */
+    uint16_t *key_dates; /* places of the NOT NULL dates in the key that the lake's rows are told apart by */
+    size_t key_date_count;
+    const struct table *key_of; /* what key and key_dates are of; NULL: not settled */
 };
 
 struct capture_savepoint {
@@ -128,6 +130,8 @@ void capture_table_set_version(struct capture_table *table, const struct table *
                                const struct column_rename *renames, size_t rename_count);
 /* No more events of this table: logs and records why. Its rows since the last finished transaction are forgotten. */
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
+/* Fails when the raw zone has files of a table that the state does not know: another task wrote them, or the state was lost. */
+bool capture_table_check_folder(struct capture *capture, struct capture_table *table, struct error *err);
 /* False in *fine, and the table is stopped, when a column has a name that its files or the lake cannot have. */
 bool capture_table_check_names(struct capture *capture, struct capture_table *table, const struct table *version,
                                bool *fine, struct error *err);
@@ -152,6 +156,9 @@ enum capture_key_change {
 /* Did an update change a column of the source's key, or of the lake's? */
 enum capture_key_change capture_key_compare(struct capture_table *table, const struct value *values,
                                             const struct value *old);
+/* False, kind DATA, when the key has a date that became NULL because it is none (0000-00-00): rows with such keys would be one in
+ * the lake. */
+bool capture_key_is_whole(struct capture_table *table, const struct value *values, struct error *err);
 /* The key that the config names for a table, as a comma list; NULL = the source's own. */
 const char *capture_key_configured(const struct capture *capture, struct arena *arena, const char *schema,
                                    const char *table);
@@ -195,6 +202,9 @@ bool capture_recover(struct capture *capture, struct error *err);
 /* Loads in full every table of the source that is not loaded yet; `only` limits it to one (NULL: all). A new task gets its
  * start position here. Tables that are done stay done when it fails; kind RETRY: call again. */
 bool full_load_run(struct capture *capture, struct capture_table *only, struct error *err);
+/* A table is in the state before its first file is in the raw zone: so the next start knows what a crash left of it. Commits
+ * those of the tables that are new. */
+bool full_load_record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err);
 
 /* --- capture_prepared.c: rows of transactions that wait for their COMMIT PREPARED */
 

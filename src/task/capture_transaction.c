@@ -197,11 +197,14 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     if (!table->known && !capture->cdc_only)
         return full_load_run(capture, table, err);
     bool fine;
-    if (!capture_table_check_names(capture, table, event->new_table, &fine, err))
+    if (!capture_table_check_folder(capture, table, err) ||
+        !capture_table_check_names(capture, table, event->new_table, &fine, err))
         return false;
     if (!fine)
         return true;
     capture_table_set_version(table, event->new_table, event->renames, event->rename_count);
+    if (!table->known && !full_load_record_tables(capture, &table, 1, err))
+        return false;
     capture->position_moved = true;
     if (event->position != NULL && !capture->catching_up)
         capture_set_position(capture, event->position, event->time_us);
@@ -269,7 +272,8 @@ bool capture_handle_event(struct capture *capture, const struct source_event *ev
     case SOURCE_DROP:
         return truncate_or_drop(capture, event, err);
     case SOURCE_TABLE_ERROR:
-        return capture_table_stop(capture, capture_table_get(capture, event->table), event->error->message, err);
+        return capture_table_check_folder(capture, capture_table_get(capture, event->table), err) &&
+               capture_table_stop(capture, event->table->user, event->error->message, err);
     }
     return true;
 }

@@ -82,7 +82,8 @@ static bool write_row(void *context, const struct value *values, size_t count, s
     }
     if (t->output == NULL)
         open_output(t);
-    if (!capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, values, count, err))
+    if (!capture_key_is_whole(t->table, values, err) ||
+        !capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, values, count, err))
         return false;
     csv_write_record(raw_output_buffer(t->output), &t->load->settings.dialect,
                      raw->include_op_for_full_load ? CHANGE_INSERT : 0, values, count,
@@ -239,8 +240,7 @@ static bool record_start(struct capture *capture, const char *position, struct e
     return capture_commit(capture, err);
 }
 
-/* A table is in the state before its first file is in the raw zone: so the next start knows what a crash left of it. */
-static bool record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
+bool full_load_record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
     struct checkpoint_batch *batch = checkpoint_batch_new();
     for (size_t i = 0; i < count; i++) {
         if (tables[i]->known)
@@ -257,7 +257,7 @@ static bool record_tables(struct capture *capture, struct capture_table **tables
         tables[i]->new_version_count = 0;
         tables[i]->row_changed = false;
     }
-    return ok || error_prefix(err, "recording the tables of a full load");
+    return ok || error_prefix(err, "recording new tables");
 }
 
 static bool load_round(struct capture *capture, struct capture_table **tables, size_t count, size_t *done,
@@ -274,7 +274,7 @@ static bool load_round(struct capture *capture, struct capture_table **tables, s
         versions[i] = tables[i]->source->current;
     bool ok = source_snapshot_open(capture->source, versions, count, readers, &load.snapshot, err) &&
               record_start(capture, source_snapshot_position(load.snapshot, 0), err) &&
-              record_tables(capture, tables, count, err) && fault_point("full_load.snapshot_taken", err) &&
+              full_load_record_tables(capture, tables, count, err) && fault_point("full_load.snapshot_taken", err) &&
               run_workers(&load, readers, err);
     *done = atomic_load(&load.done);
     for (size_t i = 0; i < count; i++) {
@@ -326,8 +326,9 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
         struct capture_table *table = capture_table_get(capture, source);
         bool fine = needs_load(table);
         if (fine)
-            ok = capture_table_check_names(capture, table, listed[i], &fine, err);
-        if (!fine)
+            ok = capture_table_check_folder(capture, table, err) &&
+                 capture_table_check_names(capture, table, listed[i], &fine, err);
+        if (!ok || !fine)
             continue;
         if (source->current == NULL || !same_columns(source->current, listed[i]))
             capture_table_set_version(table, listed[i], NULL, 0);

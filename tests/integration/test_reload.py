@@ -1,5 +1,7 @@
 """`capture --reload`: what the errors about a log that was lost tell the user to do, and it must be right afterwards."""
 
+import shutil
+
 import pytest
 
 from tests.harness.servers import MariaDB, MySQL80
@@ -90,6 +92,36 @@ def test_one_table(server, workload):
 def test_flags_that_do_not_go_together(flags, server):
     with driver(server) as sluice:
         assert "--" in sluice.run("capture", *flags, ok=(2,)).stderr
+
+
+def test_raw_files_that_the_state_does_not_know(server, workload):
+    """Another task's, those of AWS DMS, or this task's before its state was lost: none is touched, however often it starts."""
+    with driver(server) as sluice:
+        replicate(sluice)
+        server.sql(CHANGES, "r")
+        replicate(sluice)
+        (sluice.folder / "state.db").unlink()
+        before = {path: path.read_bytes() for path in sluice.raw.rglob("*") if path.is_file()}
+        for flags, code in (([], 2), ([], 2), (["--cdc-only"], 0), (["--cdc-only"], 2), ([], 2)):  # the first without full loads finds nothing in the log yet
+            error = sluice.run("capture", "--until-current", *flags, ok=(code,)).stderr
+            assert code == 0 or ("of r.e" in error and "raw.location" in error)
+            assert {path: path.read_bytes() for path in sluice.raw.rglob("*") if path.is_file()} == before
+            server.sql("insert into event values (5)", "r")
+        sluice.raw.rename(sluice.folder / "old")
+        shutil.rmtree(sluice.lake)
+        replicate(sluice)
+        workload.assert_lake_is_source(sluice)
+
+
+def test_killed_at_the_first_files_without_full_loads(server, workload):
+    """What it published is this task's own, and written again."""
+    with driver(server) as sluice:
+        sluice.run("capture", "--cdc-only", "--until-current")
+        server.sql("insert into event values (7)", "r")
+        sluice.run("capture", "--cdc-only", "--until-current", fault="capture.files_durable", ok=())
+        assert len(list(sluice.raw.rglob("*.csv"))) == 1
+        sluice.run("capture", "--cdc-only", "--until-current")
+        assert [path.read_text() for path in sluice.raw.rglob("*.csv")] == ["Op,n\nI,7\n"]
 
 
 def test_foreign_keys_whose_changes_are_not_in_the_log(server, workload):
