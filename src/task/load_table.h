@@ -48,14 +48,14 @@ void load_table_run(struct load_pass *pass, struct engine_connection *connection
 struct load_run {
     struct load_pass *pass;
     struct load_job *job;
-    bool history;     /* the target is the table's history */
-    bool keeps_books; /* the controller row is about the target: false for a history beside its table */
     struct engine_connection *connection;    /* NULL while only looking */
     const struct checkpoint_table *captured; /* NULL: AWS DMS writes the files */
     char run_id[RUN_ID_BYTES];
     int64_t started_us;
-    bool committed; /* the lake has the commit of this run */
-    json_t *types;  /* column types that were widened; NULL: those of the row */
+    bool history;     /* the target is the table's history */
+    bool keeps_books; /* the controller row is about the target: false for a history beside its table */
+    bool committed;   /* the lake has the commit of this run */
+    json_t *types;    /* column types that were widened; NULL: those of the row */
     int64_t rows, files;
     uint64_t incomplete_rows; /* changes without all their values, of rows that were not there: NULL in the lake */
     uint64_t quarantined_rows;
@@ -63,16 +63,16 @@ struct load_run {
     /* of the current attempt */
     struct arena arena;
     struct controller_row row;
-    bool row_known;
     struct raw_files raw_files;
     struct load_plan plan;
-    bool more;                 /* something is due after this plan */
     struct lake_version shown; /* of a history: the lake's version without its own columns */
     struct lake_table *lake;
     struct load_format format;
     struct load_quarantine *quarantine; /* NULL: what does not fit is an error */
     struct load_schema_input input;
     struct load_schema schema;
+    bool more; /* something is due after this plan */
+    bool row_known;
     bool have_schema;
 };
 
