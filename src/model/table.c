@@ -18,7 +18,7 @@ bool column_name_is_reserved(const char *name) {
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (strcasecmp(name, reserved[i]) == 0)
             return true;
-    return false;
+    return strncasecmp(name, "_sluice", strlen("_sluice")) == 0;
 }
 
 struct table *table_copy(struct arena *arena, const struct table *table) {

@@ -19,6 +19,7 @@ static const struct {
     {{"id", "ops", "_operation"}, "committed", COLUMN_NAMES_FINE, NULL},
     {{"id", "OP"}, NULL, COLUMN_NAMES_RESERVED, "OP"},
     {{"_seq", "id"}, NULL, COLUMN_NAMES_RESERVED, "_seq"},
+    {{"id", "_sluicex"}, NULL, COLUMN_NAMES_RESERVED, "_sluicex"},
     {{"id", "_Unchanged"}, NULL, COLUMN_NAMES_RESERVED, "_Unchanged"},
     {{"id", "_op"}, "id", COLUMN_NAMES_TIMESTAMP, "id"},
     {{"id", "At"}, "aT", COLUMN_NAMES_TIMESTAMP, "At"},
