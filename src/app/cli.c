@@ -1,6 +1,7 @@
 #include "app/cli.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -204,14 +205,18 @@ static bool read_word(struct arguments *args, const char *word, struct error *er
     return true;
 }
 
+/* A text that begins with "-- " is SQL that begins with a comment. */
+static bool is_flag(const char *text) {
+    return text[0] == '-' && text[1] != '\0' && (strncmp(text, "--", 2) != 0 || !isspace((unsigned char)text[2]));
+}
+
 static bool read_arguments(struct arguments *args, struct error *err) {
     bool flags_end = false;
     for (args->at = 1; args->at < args->argc; args->at++) {
         const char *text = args->argv[args->at];
         if (!flags_end && strcmp(text, "--") == 0)
             flags_end = true;
-        else if (!flags_end && text[0] == '-' && text[1] != '\0' ? !read_flag(args, text, err)
-                                                                 : !read_word(args, text, err))
+        else if (!flags_end && is_flag(text) ? !read_flag(args, text, err) : !read_word(args, text, err))
             return false;
     }
     return true;

@@ -1,15 +1,17 @@
 /* `sluice tables list` and `sluice tables set`: the controller's rows. */
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/command.h"
 #include "app/ledger.h"
 #include "app/text_table.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "config/suggest.h"
 #include "lake/partition.h"
+#include "raw/layout.h"
 
 /* --- list ------------------------------------------------------------------------------------------------------------- */
 
@@ -156,6 +158,13 @@ static bool check_column(const struct table *table, const char *flag, const char
     return false;
 }
 
+static bool has_name(const char *names, const char *wanted, struct arena *arena) {
+    for (const char *at = names; at != NULL && at[0] != '\0';)
+        if (strcasecmp(lake_partition_next(arena, &at), wanted) == 0)
+            return true;
+    return false;
+}
+
 /* "a, b" becomes "a,b". A partition key may be a transform of a column. */
 static bool join_names(struct arena *arena, struct buf *key, const char *names, const struct table *table,
                        const char *flag, struct error *err) {
@@ -165,6 +174,8 @@ static bool join_names(struct arena *arena, struct buf *key, const char *names, 
         const char *name = lake_partition_next(arena, &at);
         if (name[0] == '\0')
             return error_set(err, ERROR_CONFIG, "--%s has an empty name; it is a,b or null", flag);
+        if (key->len > 0 && has_name(key->data, name, arena))
+            return error_set(err, ERROR_CONFIG, "--%s names \"%s\" twice", flag, name);
         if (!check_column(table, flag, is_partition ? lake_partition_parse(arena, name, &transform) : name, err))
             return false;
         buf_printf(key, "%s%s", key->len > 0 ? "," : "", name);
@@ -198,14 +209,14 @@ static bool parse_date(struct arena *arena, const char *value, const char **out,
     return true;
 }
 
-/* "20261101-101500123.csv", "0", or either behind the row's path; stored with the path. */
+/* "20261101-101500123.csv", "0", "null" for it too, or either behind the row's path; stored with the path. */
 static bool parse_file(struct arena *arena, const struct controller_row *row, const char *value, const char **out,
                        struct error *err) {
     size_t path_len = strlen(row->path);
     const char *name = strncmp(value, row->path, path_len) == 0 ? value + path_len : value;
-    if (name[0] == '\0')
+    if (name[0] == '\0' || strcmp(name, "null") == 0)
         name = "0";
-    if (strchr(name, '/') != NULL || !isdigit((unsigned char)name[0]))
+    if (strcmp(name, "0") != 0 && !raw_is_change_name(name))
         return error_set(
             err, ERROR_CONFIG,
             "--last-incremental-file: \"%s\" is the name of no change file; such as 20261101-101500123.csv, or 0",
@@ -266,12 +277,62 @@ static bool error_no_table(struct ledger *ledger, const char *schema, const char
     return false;
 }
 
+/* The newest file of changes that a load could take; NULL: none. */
+static bool find_newest_file(struct ledger *ledger, const struct controller_row *row, const char **out,
+                             struct error *err) {
+    const struct checkpoint_table *capture = ledger_find_capture(ledger, row->schema, row->table);
+    struct raw_files files;
+    *out = capture != NULL ? capture->committed : NULL;
+    if (capture != NULL)
+        return true;
+    if (!raw_list_files(ledger->raw, &ledger->arena, row->schema, row->table, &files, err))
+        return false;
+    if (files.change_count > 0)
+        *out = files.changes[files.change_count - 1].base_name;
+    return true;
+}
+
+/* Files up to the watermark are never loaded, also those that are still to come. */
+static bool warn_of_watermark(const struct command_call *call, struct ledger *ledger, const struct controller_row *row,
+                              struct error *err) {
+    const char *name = controller_last_file_name(row), *newest;
+    if (command_value(call, "last-incremental-file") == NULL || strcmp(name, "0") == 0)
+        return true;
+    if (!find_newest_file(ledger, row, &newest, err))
+        return false;
+    if (newest == NULL || raw_compare_names(name, newest) > 0)
+        log_warning("%s.%s: --last-incremental-file %s is later than the newest file (%s): files up to it that are "
+                    "still to come are not loaded",
+                    row->schema, row->table, name, newest != NULL ? newest : "there is none");
+    return true;
+}
+
+/* A key that is named is chosen: it is not the source's any more, though it may be equal to what that was. */
+static bool confirm_key(const struct command_call *call, struct ledger *ledger, struct controller_row *row,
+                        struct error *err) {
+    const struct table *table;
+    struct buf names;
+    if (command_value(call, "primary-key") == NULL)
+        return true;
+    if (!read_columns(ledger, call->config->task, row, &table, err))
+        return false;
+    if (table == NULL)
+        return true;
+    buf_init(&names, BUF_MAX_DEFAULT);
+    for (size_t i = 0; i < table->key_count; i++)
+        buf_printf(&names, "%s%s", i > 0 ? "," : "", table->columns[table->key[i]].name);
+    row->proposed_key = names.len > 0 ? arena_strdup(&ledger->arena, names.data) : NULL;
+    buf_deinit(&names);
+    return true;
+}
+
 static bool set_row(const struct command_call *call, struct ledger *ledger, struct error *err) {
     const char *schema = command_value(call, "schema"), *table = command_value(call, "table");
     struct controller_row *row = ledger_find_row(ledger, schema, table);
     if (row == NULL)
         return error_no_table(ledger, schema, table, err);
-    if (!apply_flags(call, ledger, row, err) || !check_folder(call, ledger, row, err) ||
+    if (!apply_flags(call, ledger, row, err) || !confirm_key(call, ledger, row, err) ||
+        !check_folder(call, ledger, row, err) || !warn_of_watermark(call, ledger, row, err) ||
         !controller_put(ledger->state, row, err))
         return false;
     printf("%s: %s, primary key %s, partition key %s, last full load %s, last incremental file %s\n", row->path,

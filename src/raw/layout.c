@@ -90,6 +90,15 @@ bool raw_parse_name(const char *base_name, enum raw_kind *kind, enum raw_format 
     return true;
 }
 
+bool raw_is_change_name(const char *base_name) {
+    size_t len = strcspn(base_name, ".");
+    int64_t time_ms;
+    bool known = base_name[len] == '\0';
+    for (int i = 0; i < SUFFIX_COUNT && !known; i++)
+        known = strcmp(base_name + len, suffixes[i]) == 0;
+    return known && is_change_name(base_name, len) && parse_moment(base_name, &time_ms);
+}
+
 /* --- folders. A name of the source is the name of its folder, except for what cannot be one: '/', line breaks, and the
  * names "." and "..", which are percent-encoded. A '%' is encoded where it would be mistaken for such a code. */
 

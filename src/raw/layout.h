@@ -53,6 +53,9 @@ const char *raw_format_suffix(enum raw_format format); /* ".csv" */
 /* Classifies a file by its name; false for what is neither. */
 bool raw_parse_name(const char *base_name, enum raw_kind *kind, enum raw_format *format);
 
+/* The name of a file of changes, at a time that there is; its suffix may be left out. */
+bool raw_is_change_name(const char *base_name);
+
 /* "<schema>/<table>/", the folder of a table's files; in the arena. A '/' or a line break in a name, and the names "."
  * and "..", are percent-encoded (%2F), as they cannot be in a folder's name; raw_list_tables decodes them. */
 const char *raw_table_folder(struct arena *arena, const char *schema, const char *table);

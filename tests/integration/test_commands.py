@@ -132,7 +132,18 @@ def test_set_keeps_what_is_not_given(sluice):
     assert row["LastFullLoadDate"] == "2026-11-01 10:15:00.500000"
     assert row["LastIncrementalFile"] == row["path"] + "20261101-101500123.csv"
     assert set_row("--last-incremental-file", row["LastIncrementalFile"])["LastIncrementalFile"] == row["LastIncrementalFile"]
-    assert set_row("--last-incremental-file", "0")["LastIncrementalFile"] == row["path"] + "0"
+    for none in ("0", "null"):
+        assert set_row("--last-incremental-file", none)["LastIncrementalFile"] == row["path"] + "0"
+
+
+def test_set_warns_of_a_file_that_is_still_to_come(sluice):
+    write_table(sluice, "shop", "product", "Op,id,name,price\n", name="20261101-101500123.csv")
+
+    def warning(name):
+        return sluice.run("tables", "set", "--schema", "shop", "--table", "product", "--last-incremental-file", name).stderr
+
+    assert "WARN" not in warning("20261101-101500123.csv")
+    assert "WARN" in warning("20261101-101500124.csv") and "20261101-101500123.csv" in warning("20261101-101500124")
 
 
 @pytest.mark.parametrize("flags, words", [
@@ -143,7 +154,12 @@ def test_set_keeps_what_is_not_given(sluice):
     (("--schema", "shop", "--table", "product", "--last-full-load-date", "2026-02-30"), '"2026-02-30" is no time'),
     (("--schema", "shop", "--table", "product", "--last-full-load-date", "2026-02-28 10:00:00Zoo"), "is no time"),
     (("--schema", "shop", "--table", "product", "--last-incremental-file", "LOAD00000001.csv"), "the name of no change file"),
+    (("--schema", "shop", "--table", "product", "--last-incremental-file", "99999999-000000000.csv"), "the name of no change file"),
+    (("--schema", "shop", "--table", "product", "--last-incremental-file", "20260230-000000000.csv"), "the name of no change file"),
+    (("--schema", "shop", "--table", "product", "--last-incremental-file", "20261101-101500123.txt"), "the name of no change file"),
     (("--schema", "shop", "--table", "product", "--primary-key", "id,,name"), "has an empty name"),
+    (("--schema", "shop", "--table", "product", "--primary-key", "id, ID"), 'names "ID" twice'),
+    (("--schema", "shop", "--table", "product", "--partition-key", "price,price"), 'names "price" twice'),
 ])
 def test_set_refuses(sluice, flags, words):
     before = row_of(sluice)
@@ -199,6 +215,11 @@ def test_query_reads_stdin(loaded):
     done = subprocess.run(loaded.command("query", "--format", "jsonl"), input="select count(*) as n\nfrom shop.product;\n", capture_output=True,
                           text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, '{"n": 4}\n'), done.stderr
+
+
+def test_query_takes_sql_that_begins_with_a_comment(loaded):
+    assert loaded.run("query", "--format", "csv", "-- one\nselect 1 as n").stdout == "n\n1\n"
+    assert loaded.run("query", "--format", "csv", "--", "--one\nselect 1 as n").stdout == "n\n1\n"
 
 
 def test_query_runs_what_reads(loaded):
