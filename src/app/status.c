@@ -82,13 +82,13 @@ static json_t *capture_to_json(const struct checkpoint_table *capture) {
                   (int)capture->version, "stopped", capture->stopped));
 }
 
-static json_t *load_to_json(const struct controller_row *row) {
+static json_t *load_to_json(const struct controller_row *row, bool captured) {
     if (row == NULL)
         return json_null();
     return json_checked(json_pack(
         "{ss sb ss? ss? ss? sb ss ss ss? sI sI sI ss? ss?}", "path", row->path, "active", (int)row->active,
         "primary_key", row->primary_key, "partition_key", row->partition_key, "proposed_key", row->proposed_key,
-        "key_differs", (int)load_key_differs(row), "last_full_load_date", row->last_full_load_date,
+        "key_differs", (int)load_key_differs(row, captured), "last_full_load_date", row->last_full_load_date,
         "last_incremental_file", row->last_incremental_file, "out_path", row->out_path, "rows_loaded",
         (json_int_t)row->rows_loaded, "incomplete_rows", (json_int_t)load_incomplete_rows(row), "quarantined_rows",
         (json_int_t)load_quarantined_rows(row), "last_load_time", row->last_load_time, "last_error", row->last_error));
@@ -97,7 +97,8 @@ static json_t *load_to_json(const struct controller_row *row) {
 static json_t *line_to_json(const struct line *line) {
     return json_checked(json_pack("{ss ss ss? so so}", "schema", line->schema, "table", line->table, "waiting_for",
                                   ledger_waiting_for(line->row, line->capture), "capture",
-                                  capture_to_json(line->capture), "load", load_to_json(line->row)));
+                                  capture_to_json(line->capture), "load",
+                                  load_to_json(line->row, line->capture != NULL)));
 }
 
 static void print_json(const struct status *status, const struct config *config) {
@@ -154,14 +155,16 @@ static void print_task(const struct ledger *ledger, const struct config *config)
 }
 
 /* What is not as it should be in a table that is loaded; "" when all is. */
-static const char *doubt_text(struct arena *arena, const struct controller_row *row) {
+static const char *doubt_text(struct arena *arena, const struct line *line) {
+    const struct controller_row *row = line->row;
     const char *text = "";
     if (load_incomplete_rows(row) > 0)
         text = arena_printf(arena, "; %" PRId64 " rows incomplete", load_incomplete_rows(row));
     if (load_quarantined_rows(row) > 0)
         text = arena_printf(arena, "%s; %" PRId64 " rows in quarantine", text, load_quarantined_rows(row));
-    if (load_key_differs(row))
-        text = arena_printf(arena, "%s; by the key %s, the source's is %s", text, row->primary_key, row->proposed_key);
+    if (load_key_differs(row, line->capture != NULL))
+        text = arena_printf(arena, "%s; by the key %s, the source's is %s", text, row->primary_key,
+                            row->proposed_key != NULL ? row->proposed_key : "none");
     return text;
 }
 
@@ -174,7 +177,7 @@ static const char *load_text(struct arena *arena, const struct line *line) {
         return arena_printf(arena, "failed: %s", line->row->last_error);
     if (line->row->last_load_time == NULL)
         return "due";
-    return arena_printf(arena, "loaded %s%s", line->row->last_load_time, doubt_text(arena, line->row));
+    return arena_printf(arena, "loaded %s%s", line->row->last_load_time, doubt_text(arena, line));
 }
 
 static const char *capture_text(struct arena *arena, const struct checkpoint_table *capture) {

@@ -65,16 +65,19 @@ void lake_close(struct lake_table *table) {
         table->ops->close(table);
 }
 
-/* --- checks before a load */
-
-/* Op is the table's own first column; the others are of the rows that a load reads (engine_scan) and of its statements. */
-static bool is_reserved(const char *name) {
-    static const char *const names[] = {"Op", "_op", "_seq", "_unchanged"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcasecmp(name, names[i]) == 0)
-            return true;
-    return strncasecmp(name, "_sluice", strlen("_sluice")) == 0;
+bool lake_seems_gone(const struct lake_format_ops *format, const struct lake *lake, const char *folder, bool *gone,
+                     struct error *err) {
+    struct store_list list = {0};
+    struct arena arena;
+    arena_init(&arena);
+    bool ok = store_list(lake->store, &arena, arena_printf(&arena, "%s%s", folder, format->versions_folder), false,
+                         &list, err);
+    *gone = ok && list.count == 0;
+    arena_deinit(&arena);
+    return ok;
 }
+
+/* --- checks before a load */
 
 /* Readers of the lake (Hive, Spark, DuckDB) compare column names without case. */
 static bool check_columns(const struct lake_load *load, struct error *err) {
@@ -83,7 +86,7 @@ static bool check_columns(const struct lake_load *load, struct error *err) {
         if (!value_is_utf8(slice_of(name)))
             return error_set(err, ERROR_DATA, "the name of column %zu is not valid UTF-8: rename it at the source",
                              i + 1);
-        if (name[0] == '\0' || is_reserved(name))
+        if (name[0] == '\0' || column_name_is_reserved(name))
             return error_set(
                 err, ERROR_DATA,
                 "column \"%s\": this name is taken in lake tables (Op, _op, _seq, _unchanged, _sluice*): rename "

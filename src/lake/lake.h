@@ -101,9 +101,10 @@ struct lake_maintained {
 };
 
 struct lake_format_ops {
-    const char *name;    /* "parquet" */
-    bool needs_catalog;  /* lake.catalog has to be there */
-    bool has_transforms; /* of columns, as partition keys (partition.h) */
+    const char *name;            /* "parquet" */
+    bool needs_catalog;          /* lake.catalog has to be there */
+    bool has_transforms;         /* of columns, as partition keys (partition.h) */
+    const char *versions_folder; /* below the table's, with '/' at its end: what makes a table of the files */
     bool (*open)(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err);
     void (*close)(struct lake_table *table);
     bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
@@ -137,6 +138,10 @@ const struct lake_format_ops *lake_format_require(const char *name, struct error
 bool lake_open(const struct lake_format_ops *format, const struct lake *lake, const char *folder,
                struct lake_table **out, struct error *err);
 void lake_close(struct lake_table *table); /* NULL is fine */
+
+/* One listing: *gone says that the table's folder has no versions. Whether there is a table, lake_open tells. */
+bool lake_seems_gone(const struct lake_format_ops *format, const struct lake *lake, const char *folder, bool *gone,
+                     struct error *err);
 
 /* One commit. Columns of the version that `load->columns` does not have stay (their rows keep values, new rows get NULL);
  * columns with a known id and another name are renamed; types are widened where type_is_widening allows, else kind DATA.

@@ -380,6 +380,7 @@ static bool parquet_load(struct lake_table *base, struct engine_connection *conn
 
 const struct lake_format_ops lake_parquet_ops = {
     .name = "parquet",
+    .versions_folder = "_sluice/",
     .open = parquet_open,
     .close = parquet_close,
     .load = parquet_load,

@@ -47,7 +47,7 @@ struct controller_row;
 int64_t load_incomplete_rows(const struct controller_row *row);
 /* Rows that were put aside since then, because they do not fit. */
 int64_t load_quarantined_rows(const struct controller_row *row);
-/* The table is loaded by another key than the source's own. */
-bool load_key_differs(const struct controller_row *row);
+/* A captured table is loaded by another key than the source's own, or by one though the source has none. */
+bool load_key_differs(const struct controller_row *row, bool captured);
 
 #endif

@@ -31,3 +31,17 @@ bool load_advise_missing_file(struct store *lake, const char *folder, const char
     mem_free(name);
     return found;
 }
+
+bool load_advise_missing_table(const struct store *lake, const char *folder, const char *schema, const char *table,
+                               bool captured, struct error *err) {
+    char *reload = captured ? mem_printf("; when its raw files are gone too, with sluice capture --reload --schema %s "
+                                         "--table %s",
+                                         schema, table)
+                            : mem_strdup("");
+    error_set(err, ERROR_OUTSIDE,
+              "the lake table %s/%s is gone: load it again with sluice tables set --schema %s --table %s "
+              "--last-full-load-date \"%s\" --last-incremental-file 0%s",
+              lake->location, folder, schema, table, CONTROLLER_DATE_NEVER, reload);
+    mem_free(reload);
+    return false;
+}

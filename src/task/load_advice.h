@@ -10,4 +10,8 @@
 bool load_advise_missing_file(struct store *lake, const char *folder, const char *schema, const char *table,
                               struct error *err);
 
+/* Always false, with the error that the table in `folder` is gone and how to get it back. */
+bool load_advise_missing_table(const struct store *lake, const char *folder, const char *schema, const char *table,
+                               bool captured, struct error *err);
+
 #endif

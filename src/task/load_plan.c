@@ -52,6 +52,20 @@ uint32_t load_plan_recorded_version(const struct controller_row *row) {
     return (uint32_t)json_integer_value(json_object_get(row->item.attributes, VERSION_ATTRIBUTE));
 }
 
+/* --- what the row says was loaded */
+
+/* What stands behind the last '/': files are compared by that, also when they lie in folders of dates. */
+static const char *base_name_of(const char *name) {
+    const char *slash = strrchr(name, '/');
+    return slash != NULL ? slash + 1 : name;
+}
+
+/* The last file that was applied, "" for none: "0" is a way to say that. */
+static const char *applied_name(const struct controller_row *row) {
+    const char *name = base_name_of(controller_last_file_name(row));
+    return strcmp(name, "0") == 0 ? "" : name;
+}
+
 /* --- the full load */
 
 /* The files of the finished full load of a captured table: leftovers of an older or an unfinished one do not count. */
@@ -93,6 +107,11 @@ static bool never_loaded(int64_t last_us) {
     return last_us <= never_us;
 }
 
+bool load_plan_starts_over(const struct controller_row *row) {
+    int64_t last_us;
+    return parse_last_date(row, &last_us, NULL) && never_loaded(last_us) && applied_name(row)[0] == '\0';
+}
+
 /* Capture knows its full loads apart, and how many files the finished one has: none when the table was empty. */
 static bool is_captured_load_due(const struct controller_row *row, int64_t last_us, const struct load_plan *plan) {
     const char *loaded = recorded_full_load(row);
@@ -114,8 +133,8 @@ static bool plan_captured_load(struct arena *arena, const struct controller_row 
     return error_set(
         err, ERROR_OUTSIDE,
         "the full load has %d files from LOAD%08X on, but the raw zone has %zu of them: put them back, or load "
-        "the table in full again",
-        captured->load_files, (unsigned)captured->load_first, plan->full_load_count);
+        "the table in full again with sluice capture --reload --schema %s --table %s",
+        captured->load_files, (unsigned)captured->load_first, plan->full_load_count, row->schema, row->table);
 }
 
 static bool has_time(const json_t *times, int64_t time_us) {
@@ -176,18 +195,6 @@ static bool plan_full_load(struct arena *arena, const struct controller_row *row
 
 /* --- the changes */
 
-/* What stands behind the last '/': files are compared by that, also when they lie in folders of dates. */
-static const char *base_name_of(const char *name) {
-    const char *slash = strrchr(name, '/');
-    return slash != NULL ? slash + 1 : name;
-}
-
-/* The last file that was applied, "" for none: "0" is a way to say that. */
-static const char *applied_name(const struct controller_row *row) {
-    const char *name = base_name_of(controller_last_file_name(row));
-    return strcmp(name, "0") == 0 ? "" : name;
-}
-
 static const char *later_name(const char *a, const char *b) { return b != NULL && raw_compare_names(b, a) > 0 ? b : a; }
 
 static bool plan_changes(struct arena *arena, const struct controller_row *row, const struct checkpoint_table *captured,
@@ -206,8 +213,9 @@ static bool plan_changes(struct arena *arena, const struct controller_row *row, 
         (end == begin || raw_compare_names(files->changes[end - 1].base_name, until) != 0))
         return error_set(
             err, ERROR_OUTSIDE,
-            "%s was committed by capture but is not in the raw zone: put it back, or load the table in full again",
-            until);
+            "%s was committed by capture but is not in the raw zone: put it back, or load the table in full again "
+            "with sluice capture --reload --schema %s --table %s",
+            until, row->schema, row->table);
     plan->changes = files->changes + begin;
     plan->change_count = end - begin;
     if (plan->change_count > 0)

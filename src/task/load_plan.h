@@ -60,6 +60,8 @@ static inline const struct raw_file *load_plan_file(const struct load_plan *plan
 void load_plan_record(struct controller_row *row, const struct load_plan *plan);
 /* The schema version that was recorded; 0: none. */
 uint32_t load_plan_recorded_version(const struct controller_row *row);
+/* The row has nothing loaded: what is due makes the table. */
+bool load_plan_starts_over(const struct controller_row *row);
 /* The row took its watermark from elsewhere: LastFullLoadDate decides alone. */
 void load_plan_forget_recorded(struct controller_row *row);
 

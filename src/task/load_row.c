@@ -76,9 +76,9 @@ static bool has_names(const char *list, const char *wanted) {
     return true;
 }
 
-bool load_key_differs(const struct controller_row *row) {
+bool load_key_differs(const struct controller_row *row, bool captured) {
     const char *key = row->primary_key, *source = row->proposed_key;
-    return key != NULL && source != NULL && (!has_names(key, source) || !has_names(source, key));
+    return captured && key != NULL && (source == NULL || !has_names(key, source) || !has_names(source, key));
 }
 
 bool load_row_read(struct load_run *run, struct error *err) {
@@ -177,6 +177,25 @@ static const char *source_key(struct load_run *run) {
     for (size_t i = 0; i < newest->key_count; i++)
         names[i] = newest->columns[newest->key[i]].name;
     return join_key(run, names, newest->key_count);
+}
+
+/* A key that was the source's own and is no more, or became a part of one: the source may have several rows of it now. */
+bool load_row_check_key(struct load_run *run, struct error *err) {
+    const struct controller_row *row = &run->row;
+    if (run->captured == NULL || run->history || row->primary_key == NULL || row->proposed_key == NULL ||
+        !has_names(row->primary_key, row->proposed_key) || !has_names(row->proposed_key, row->primary_key))
+        return true;
+    const char *key = join_key(run, run->schema.key, run->schema.key_count), *source = source_key(run);
+    if (source != NULL && (!has_names(source, key) || has_names(key, source)))
+        return true;
+    const char *now = source != NULL ? arena_printf(&run->arena, "has the primary key %s now", source)
+                                     : "has no primary key any more";
+    return error_set(
+        err, ERROR_DATA,
+        "PrimaryKey is %s, as the source's own key was, but the table %s: rows that are equal in it would "
+        "replace each other; choose the key with sluice tables set --schema %s --table %s --primary-key %s, "
+        "then load in full with sluice capture --reload --schema %s --table %s",
+        key, now, row->schema, row->table, source != NULL ? source : "null", row->schema, row->table);
 }
 
 static json_t *schema_types(const struct load_schema *schema) {

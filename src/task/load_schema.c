@@ -101,23 +101,28 @@ static struct column lake_column(const struct load_schema_input *input, const st
     return copy;
 }
 
-static bool set_type_error(const struct column *target, struct type other, const char *whose, struct error *err) {
+static bool set_type_error(const struct builder *builder, const struct column *target, struct type other,
+                           const char *whose, struct error *err) {
     char is[TYPE_TEXT_BYTES], was[TYPE_TEXT_BYTES];
     type_format(target->type, is);
     type_format(other, was);
-    return error_set(err, ERROR_DATA, "column \"%s\" is %s now and was %s in %s: load the table in full again",
-                     target->name, is, was, whose);
+    return error_set(
+        err, ERROR_DATA,
+        "column \"%s\" is %s now and was %s in %s: load the table in full again with sluice capture --reload "
+        "--schema %s --table %s",
+        target->name, is, was, whose, builder->input->row->schema, builder->input->row->table);
 }
 
 /* The type of a column that older files or the lake have with another type: wider where that holds both. Where it does not,
  * the source converted its rows to the new type, and so do we (*converted); but hexadecimal is no form to convert. */
-static bool join_types(struct column *target, struct type other, const char *whose, bool *converted,
-                       struct error *err) {
+static bool join_types(const struct builder *builder, struct column *target, struct type other, const char *whose,
+                       bool *converted, struct error *err) {
     *converted = false;
     if (type_equal(target->type, other) || type_widen(target->type, other, &target->type))
         return true;
     *converted = true;
-    return (target->type.kind != TYPE_BINARY && other.kind != TYPE_BINARY) || set_type_error(target, other, whose, err);
+    return (target->type.kind != TYPE_BINARY && other.kind != TYPE_BINARY) ||
+           set_type_error(builder, target, other, whose, err);
 }
 
 /* The newest version's columns, then what older versions used here have beside them. A name that was given to another
@@ -130,7 +135,7 @@ static bool merge_version(struct builder *builder, const struct table *version, 
         int known = find_id(schema->columns, schema->column_count, column.id);
         if (known >= 0) {
             bool converted;
-            if (!join_types(&schema->columns[known], column.type, "older raw files", &converted, err))
+            if (!join_types(builder, &schema->columns[known], column.type, "older raw files", &converted, err))
                 return false;
         } else if (load_find_column(schema->columns, newer_count, column.name) < 0) {
             schema->columns[schema->column_count++] = column;
@@ -170,7 +175,7 @@ static bool join_lake_types(struct builder *builder, struct error *err) {
     for (size_t i = 0; i < schema->column_count; i++) {
         const struct column *lake = load_find_lake_column(builder->input->lake, &schema->columns[i]);
         bool converted;
-        if (lake != NULL && !join_types(&schema->columns[i], lake->type, "the lake", &converted, err))
+        if (lake != NULL && !join_types(builder, &schema->columns[i], lake->type, "the lake", &converted, err))
             return false;
         schema->rewrite |= lake != NULL && converted;
     }

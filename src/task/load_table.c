@@ -83,16 +83,29 @@ static bool make_plan(struct load_run *run, struct error *err) {
            (!run->history || open_lake(run, err)) && plan_again(run, err);
 }
 
+/* The lake has rows that what is due does not bring. */
+static bool builds_on_lake(const struct load_run *run) {
+    return !run->history && run->row.last_run_id != NULL && !run->plan.full_load_due &&
+           !load_plan_starts_over(&run->row);
+}
+
 /* Changes alone do not make a table that was loaded before and is gone. */
 static bool check_lake_exists(const struct load_run *run, struct error *err) {
-    const char *applied = controller_last_file_name(&run->row);
-    bool from_start = run->history || run->plan.full_load_due || applied[0] == '\0' || strcmp(applied, "0") == 0;
-    if (run->lake->version.number > 0 || run->row.last_run_id == NULL || from_start)
+    if (run->lake->version.number > 0 || !builds_on_lake(run))
         return true;
-    return error_set(err, ERROR_OUTSIDE,
-                     "the lake table %s/%s is gone, and only changes are due: load it again with sluice tables set "
-                     "--last-full-load-date \"%s\" --last-incremental-file 0",
-                     run->pass->lake.store->location, run->lake->folder, CONTROLLER_DATE_NEVER);
+    return load_advise_missing_table(run->pass->lake.store, run->lake->folder, run->job->schema, run->job->table,
+                                     run->captured != NULL, err);
+}
+
+/* Also said when nothing is due: who looks at the status would take the table for loaded. */
+static bool look_for_lake(struct load_run *run, struct error *err) {
+    const struct load_job *job = run->job;
+    const struct load_pass *pass = run->pass;
+    if (run->plan.state != LOAD_PLAN_NOTHING || !builds_on_lake(run))
+        return true;
+    return lake_seems_gone(pass->format, &pass->lake,
+                           config_table_folder(pass->config, &run->arena, job->schema, job->table),
+                           &run->job->lake_seems_gone, err);
 }
 
 /* --- staging -------------------------------------------------------------------------------------------------------------- */
@@ -292,7 +305,7 @@ done:
 
 static bool load_table(struct load_run *run, struct error *err) {
     struct load_scan *scan = NULL;
-    if (!make_schema(run, err) ||
+    if (!make_schema(run, err) || !load_row_check_key(run, err) ||
         !load_scan_open(run->pass->lake.engine, &run->format, &run->schema, &run->pass->rows_read, &scan, err))
         return false;
     bool ok = stage_and_commit(run, scan, err);
@@ -357,14 +370,14 @@ static bool attempt(struct load_run *run, struct error *err) {
         run->job->outcome = LOAD_WAITING;
         return true;
     }
-    if (!has_work(run) && !run->committed)
+    if (!has_work(run) && !run->committed && !run->job->lake_seems_gone)
         return true;
     if (!fault_point("load.planned", err) || !reconcile(run, err))
         return false;
     if (run->committed) /* by an attempt that could not do its bookkeeping */
         return true;
     if (run->plan.state != LOAD_PLAN_DUE)
-        return !has_work(run) || load_row_clear(run, err);
+        return check_lake_exists(run, err) && (!has_work(run) || load_row_clear(run, err));
     if (run->keeps_books)
         warn(run);
     return check_lake_exists(run, err) && (!run->keeps_books || load_row_record_run(run, err)) &&
@@ -454,10 +467,10 @@ static void warn_after(const struct load_run *run) {
     if (run->quarantined_rows > 0)
         log_warning("%s.%s: %llu rows did not fit and were put aside: %s", job->schema, job->table,
                     (unsigned long long)run->quarantined_rows, load_quarantine_name(run->quarantine));
-    if (run->captured != NULL && !run->history && load_key_differs(&run->row))
+    if (!run->history && load_key_differs(&run->row, run->captured != NULL))
         warn_once(run, SAID_KEY,
                   "PrimaryKey is %s, and the source's own is %s: rows that are equal in it replace each other",
-                  run->row.primary_key, run->row.proposed_key);
+                  run->row.primary_key, run->row.proposed_key != NULL ? run->row.proposed_key : "none");
 }
 
 static void succeed(struct load_run *run) {
@@ -510,11 +523,11 @@ void load_table_run(struct load_pass *pass, struct engine_connection *connection
 static void look_at_target(struct load_pass *pass, struct load_job *job, bool history) {
     struct load_run run;
     run_init(&run, pass, NULL, job, history);
-    job->failed_to_look = !make_plan(&run, &job->error);
+    job->failed_to_look = !make_plan(&run, &job->error) || !look_for_lake(&run, &job->error);
     if (job->failed_to_look) {
         job->due = true;
     } else {
-        job->due = has_work(&run);
+        job->due = has_work(&run) || job->lake_seems_gone;
         job->size_bytes = run.plan.size_bytes;
         job->outcome = run.plan.state == LOAD_PLAN_WAITING ? LOAD_WAITING : LOAD_NOTHING;
     }

@@ -33,7 +33,8 @@ struct load_job {
     uint64_t size_bytes; /* of the raw files to read */
     enum load_outcome outcome;
     int64_t rows, files;
-    bool failed_to_look; /* the job is due, and fails with `error` */
+    bool lake_seems_gone; /* nothing else may be due */
+    bool failed_to_look;  /* the job is due, and fails with `error` */
     struct error error;
 };
 
@@ -80,6 +81,8 @@ struct load_run {
 
 /* Reads the row afresh; kind DATA when it is gone. */
 bool load_row_read(struct load_run *run, struct error *err);
+/* Kind DATA: the table's key was the source's, and tells the source's rows apart no more. */
+bool load_row_check_key(struct load_run *run, struct error *err);
 /* Before the commit: this run is in flight. */
 bool load_row_record_run(struct load_run *run, struct error *err);
 /* After a crash between the lake's commit and the row: the commit's watermark goes into the row. *taken false: there is

@@ -550,6 +550,25 @@ def test_a_lake_table_that_is_gone_is_not_made_of_changes_alone(product):
     product.check(["id", "n"])
 
 
+@pytest.mark.parametrize("table_format", ["parquet", "iceberg"])
+def test_a_lake_table_that_is_gone_is_missed_before_its_first_change(table_format):
+    settings = config(("product", ["id"], {}))
+    settings["lake"]["format"] = table_format
+    with Sluice(**settings) as sluice:
+        product = Raw(sluice, "product", ["id"])
+        product.full_load(["id", "n"], [[1, 1], [2, 2]])
+        sluice.run("load")
+        sluice.run("load")
+        subprocess.run(["rm", "-rf", str(sluice.lake)], check=True)
+        idle = load_fails(sluice, f"{sluice.lake}/shop_product/ is gone")
+        product.changes(["id", "n"], [("I", 3, 3)])
+        load_fails(sluice, f"{sluice.lake}/shop_product/ is gone")
+        advice = re.search(r"sluice (tables set .*) --last-full-load-date \"(.*)\" (--last-incremental-file 0)", idle)
+        sluice.run(*advice[1].split(), "--last-full-load-date", advice[2], *advice[3].split())
+        sluice.run("load")
+        product.check(["id", "n"])
+
+
 def test_a_lake_file_that_is_gone_is_named_with_what_brings_it_back(product):
     product.full_load(["id", "n"], [[1, 1], [2, 2]])
     product.sluice.run("load")

@@ -121,6 +121,7 @@ const struct lake_format_ops lake_iceberg_ops = {
     .name = "iceberg",
     .needs_catalog = true,
     .has_transforms = true,
+    .versions_folder = "metadata/",
     .open = iceberg_open,
     .close = iceberg_close,
     .load = iceberg_load_table,
