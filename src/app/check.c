@@ -154,6 +154,14 @@ static void check_format(struct check *check) {
         print_failure(check, "lake.format", &err);
 }
 
+static void check_quoting(struct check *check) {
+    if (!check->config->raw.rfc4180)
+        print_line(check, CHECK_WARNING, "raw.rfc4180",
+                   "false: texts that are empty, read NULL or hold a delimiter cannot be written; a table that has one "
+                   "is not captured",
+                   "rfc4180: true in raw");
+}
+
 static void check_engine(struct check *check) {
     struct error err = {0};
     struct engine *engine = NULL;
@@ -260,6 +268,7 @@ static bool run_check(struct command_call *call, struct error *err) {
     print_line(&check, CHECK_OK, "config", config->path, NULL);
     check_source(&check);
     bool raw_works = check_raw(&check);
+    check_quoting(&check);
     check_store(&check, "lake", config->lake.location);
     check_format(&check);
     if (check_state(&check) && raw_works)

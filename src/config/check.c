@@ -39,14 +39,29 @@ static bool check_source(const struct reading *reading, struct error *err) {
     return true;
 }
 
+/* Numbers, times and bytes are written bare as well, and so are the operations: a word for NULL must not be one of them. */
+static bool is_bare_value(const char *word) {
+    static const char *const names[] = {"I", "U", "D", "true", "false"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(word, names[i]) == 0)
+            return true;
+    size_t len = strlen(word);
+    bool is_hex = strspn(word, "0123456789abcdef") == len && len % 2 == 0;
+    bool is_number = strspn(word, "0123456789+-.:eET ") == len && strpbrk(word, "0123456789") != NULL;
+    return len > 0 && (is_hex || is_number);
+}
+
 /* A bare word must be one field: with a delimiter or a line end in it, the file could not be read again. */
 static bool check_word(const struct reading *reading, const char *option, const char *word, struct error *err) {
     const struct config_raw *raw = &reading->config->raw;
     bool ends = strpbrk(word, "\n\r") != NULL || strstr(word, raw->csv_row_delimiter) != NULL;
-    if (!ends && strchr(word, raw->csv_delimiter[0]) == NULL && word[0] != '"')
+    if (is_bare_value(word))
+        return reading_error(reading, line_of(reading->maps[SECTION_RAW], option), err,
+                             "raw.%s cannot be \"%s\": an operation or a value is written so", option, word);
+    if (!ends && strchr(word, raw->csv_delimiter[0]) == NULL && strchr(word, '"') == NULL)
         return true;
     return reading_error(reading, line_of(reading->maps[SECTION_RAW], option), err,
-                         "raw.%s cannot hold the csv_delimiter or a line end, nor begin with a quote", option);
+                         "raw.%s cannot hold the csv_delimiter, a quote or a line end", option);
 }
 
 /* With quoting, a delimiter must be told from a quote and from the end of a record. */

@@ -254,7 +254,8 @@ static const struct option raw_options[] = {
      .kind = OPTION_BOOL,
      .offset = offsetof(struct config_raw, rfc4180),
      .fallback = "true",
-     .help = "Quote fields that hold a delimiter, a quote or a line end. Without, no field is ever quoted."},
+     .help = "Quote fields that hold a delimiter, a quote or a line end. Without, no field is ever quoted, and "
+             "a table with a text that is empty, reads NULL or holds a delimiter is not captured."},
     {.name = "add_column_name",
      .kind = OPTION_BOOL,
      .offset = offsetof(struct config_raw, add_column_name),

@@ -26,6 +26,9 @@ void csv_write_header(struct buf *out, const struct csv_dialect *dialect, const 
  * without a look. */
 void csv_write_record(struct buf *out, const struct csv_dialect *dialect, char op, const struct value *values,
                       size_t count, const char *timestamp);
+/* Without quoting: the first value that would not be read again as what it is, because it is empty, is one of the words, or
+ * holds what separates fields and records; `count` when there is none. */
+size_t csv_find_unreadable(const struct csv_dialect *dialect, const struct value *values, size_t count);
 /* The room that the record may need: for buf_fits, where values of any size come in. */
 size_t csv_record_max_bytes(const struct csv_dialect *dialect, const struct value *values, size_t count,
                             const char *timestamp);

@@ -114,6 +114,29 @@ static bool is_mistakable(const struct csv_style *style, struct slice text) {
            (text.len >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0);
 }
 
+static bool is_separator(const struct csv_style *style, char c) {
+    return c == style->delimiter || c == '\n' || c == '\r' || c == style->row_first;
+}
+
+static bool is_unreadable(const struct csv_style *style, const struct value *value) {
+    if (value->kind == VALUE_NULL || value->kind == VALUE_UNCHANGED)
+        return false;
+    if (value->len == 0 || value->kind == VALUE_BYTES)
+        return value->len == 0;
+    bool found = is_mistakable(style, (struct slice){value->data, value->len});
+    for (size_t i = 0; i < value->len && !found; i++)
+        found = is_separator(style, value->data[i]);
+    return found;
+}
+
+size_t csv_find_unreadable(const struct csv_dialect *dialect, const struct value *values, size_t count) {
+    struct csv_style style = style_of(dialect);
+    size_t at = 0;
+    while (at < count && !is_unreadable(&style, &values[at]))
+        at++;
+    return at;
+}
+
 static char *put_quoted(char *to, const char *data, size_t len) {
     const char *end = data + len;
     *to++ = '"';

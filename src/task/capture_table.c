@@ -153,9 +153,21 @@ static struct raw_output *current_output(struct capture *capture, struct capture
     return next->file;
 }
 
-bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values,
-                         size_t count, struct error *err) {
-    if (buf_fits(out, csv_record_max_bytes(dialect, values, count, NULL) + CLOCK_TEXT_BYTES))
+static bool is_readable(const struct csv_dialect *dialect, const struct table *table, const struct value *values,
+                        struct error *err) {
+    size_t at = csv_find_unreadable(dialect, values, table->column_count);
+    return at == table->column_count ||
+           error_set(err, ERROR_DATA,
+                     "column \"%s\": a value that is empty, reads as NULL, or holds a delimiter cannot be told without "
+                     "quotes: set rfc4180: true in raw",
+                     table->columns[at].name);
+}
+
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct table *table,
+                         const struct value *values, struct error *err) {
+    if (!dialect->quoting && !is_readable(dialect, table, values, err))
+        return false;
+    if (buf_fits(out, csv_record_max_bytes(dialect, values, table->column_count, NULL) + CLOCK_TEXT_BYTES))
         return true;
     return error_set(err, ERROR_DATA, "a row of more than %d bytes as CSV cannot be captured", BUF_MAX_DEFAULT);
 }
@@ -167,8 +179,8 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
         return true;
     struct raw_output *output = current_output(capture, table);
     uint64_t before = raw_output_size(output);
-    if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, values,
-                             table->source->current->column_count, err))
+    if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, table->source->current,
+                             values, err))
         return capture_table_stop(capture, table, err->message, err);
     csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect,
                      change_files_have_op(raw) ? (char)op : 0, values, table->source->current->column_count,

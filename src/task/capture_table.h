@@ -140,9 +140,10 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
                          const struct value *values, const struct value *old, struct error *err);
 struct capture_mark capture_table_mark(const struct capture_table *table);
 bool capture_table_rewind(struct capture_table *table, const struct capture_mark *mark, struct error *err);
-/* False, kind DATA, when a row is larger than a buffer may get. */
-bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct value *values,
-                         size_t count, struct error *err);
+/* False, kind DATA, when a row of the table cannot be written: it is larger than a buffer may get, or has a value that only
+ * quotes could tell from others. */
+bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialect, const struct table *table,
+                         const struct value *values, struct error *err);
 /* The header line of a file: [Op,] columns [, timestamp]; into a buffer of the dialect. */
 void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op);
 

@@ -83,7 +83,8 @@ static bool write_row(void *context, const struct value *values, size_t count, s
     if (t->output == NULL)
         open_output(t);
     if (!capture_key_is_whole(t->table, values, err) ||
-        !capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, values, count, err))
+        !capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, t->table->source->current,
+                             values, err))
         return false;
     csv_write_record(raw_output_buffer(t->output), &t->load->settings.dialect,
                      raw->include_op_for_full_load ? CHANGE_INSERT : 0, values, count,

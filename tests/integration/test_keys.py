@@ -1,6 +1,8 @@
 """The lake's key is the controller's PrimaryKey, which need not be the source's: an update that changes it is a delete of the
 old row and an insert of the new one all the same."""
 
+import re
+
 import pytest
 
 from tests.harness.servers import MariaDB, MySQL80
@@ -55,6 +57,55 @@ def test_another_primary_key_at_the_source(mariadb):
                     "update moved set other = 31 where id = 3; update moved set id = 8, other = 11 where id = 1", "k")
         replicate(sluice)
         workload.assert_lake_is_source(sluice)
+
+
+@pytest.mark.parametrize("change, key", [("drop primary key, modify id int not null", "null"),
+                                         ("drop primary key, add primary key (id, v)", "id,v")])
+def test_a_key_of_the_source_that_tells_its_rows_apart_no_more(mariadb, change, key):
+    create(mariadb, "create table wide (id int primary key, v int not null); insert into wide values (1, 10), (2, 20)")
+    with driver(mariadb, {"table": "wide"}) as sluice:
+        replicate(sluice)
+        mariadb.sql(f"alter table wide {change}; insert into wide values (1, 11)", "k")
+        sluice.run("capture", "--until-current")
+        done = sluice.run("load", ok=(3,))
+        set_key, reload = re.search(r"sluice (tables set .* --primary-key \S+), .*sluice (capture --reload .*)", done.stderr).groups()
+        assert set_key.split()[-1] == key
+        assert sluice.query("select count(*) as n from k.wide") == [{"n": 2}]
+        sluice.run(*set_key.split())
+        sluice.run(*reload.split(), "--until-current")
+        sluice.run("load")
+        assert sorted((r["id"], r["v"]) for r in sluice.query("select id, v from k.wide")) == [(1, 10), (1, 11), (2, 20)]
+
+
+def test_a_key_that_the_source_does_not_have_is_shown(mariadb):
+    create(mariadb, "create table loose (id int primary key, v int not null); insert into loose values (1, 10), (2, 20)")
+    with driver(mariadb, {"table": "loose"}) as sluice:
+        replicate(sluice)
+        mariadb.sql("alter table loose drop primary key; insert into loose values (1, 11)", "k")
+        sluice.run("capture", "--until-current")
+        sluice.run("load", ok=(3,))
+        sluice.run("tables", "set", "--schema", "k", "--table", "loose", "--primary-key", "id")  # chosen all the same
+        assert "PrimaryKey is id, and the source's own is none" in sluice.run("load").stderr
+        assert "by the key id, the source's is none" in sluice.run("status").stdout
+        assert [t["load"]["key_differs"] for t in sluice.status()["tables"]] == [True]
+
+
+def test_texts_that_need_quotes_are_refused_without_them(mariadb):
+    create(mariadb, "create table plain (id int primary key, v varchar(20)); insert into plain values (1, 'a\"b'), (2, null);"
+                    "create table words (id int primary key, v varchar(20)); insert into words values (1, 'x')")
+    bad = {"NULL": "word", "": "empty", "UNCHANGED": "unchanged", "a,b": "delimiter", "a\nb": "line"}
+    for name, value in ((name, value) for value, name in bad.items()):
+        mariadb.sql(f"create table full_{name} (id int primary key, v varchar(20)); insert into full_{name} values (1, '{value}')", "k")
+    with driver(mariadb, {"table": "plain"}, {"table": "words"}, raw={"rfc4180": False}) as sluice:
+        assert re.search(r"WARN  raw.rfc4180: false.*\n +mend: rfc4180: true", sluice.run("check").stdout)
+        stopped = sluice.run("capture", "--until-current").stderr
+        for name in bad.values():
+            assert re.search(rf'k.full_{name} .*column "v".*rfc4180: true', stopped), stopped
+        mariadb.sql("insert into plain values (3, 'c'); insert into words values (2, 'NULL')", "k")
+        stopped = sluice.run("capture", "--until-current").stderr
+        assert re.search(r'k.words .*column "v".*rfc4180: true', stopped), stopped
+        sluice.run("load")
+        assert [(r["id"], r["v"]) for r in sluice.query("select id, v from k.plain order by id")] == [(1, 'a"b'), (2, None), (3, "c")]
 
 
 def test_a_key_that_is_set_after_changes_were_captured(mariadb):

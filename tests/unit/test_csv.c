@@ -101,6 +101,25 @@ static void test_write_kinds(void **state) {
     buf_deinit(&out);
 }
 
+static void test_what_cannot_be_read_without_quotes(void **state) {
+    (void)state;
+    static const struct csv_dialect dialect = {';', "|\n", false, true, "NULL", "UNCHANGED"};
+    static const struct {
+        struct value value;
+        bool readable;
+    } cases[] = {
+        {{"a\"b,c", 5, VALUE_TEXT}, true},     {{"NULLS", 5, VALUE_TEXT}, true}, {{NULL, 0, VALUE_NULL}, true},
+        {{NULL, 0, VALUE_UNCHANGED}, true},    {{"\n", 1, VALUE_BYTES}, true},   {{"-1", 2, VALUE_PLAIN}, true},
+        {{"", 0, VALUE_TEXT}, false},          {{"", 0, VALUE_BYTES}, false},    {{"NULL", 4, VALUE_TEXT}, false},
+        {{"UNCHANGED", 9, VALUE_TEXT}, false}, {{"a;", 2, VALUE_TEXT}, false},   {{"a\n", 2, VALUE_TEXT}, false},
+        {{"\r", 1, VALUE_TEXT}, false},        {{"a|b", 3, VALUE_TEXT}, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct value values[] = {text_value("x"), cases[i].value};
+        assert_int_equal(csv_find_unreadable(&dialect, values, 2), cases[i].readable ? 2 : 1);
+    }
+}
+
 static void test_write_in_other_dialects(void **state) {
     (void)state;
     const struct value values[] = {text_value("a,b"), text_value("a;b"), text_value("a|b"), text_value("\\N")};
@@ -600,6 +619,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_write_text),
         cmocka_unit_test(test_write_kinds),
+        cmocka_unit_test(test_what_cannot_be_read_without_quotes),
         cmocka_unit_test(test_write_in_other_dialects),
         cmocka_unit_test(test_write_header),
         cmocka_unit_test(test_write_large_text),
