@@ -7,7 +7,9 @@
 
 #include "base/mem.h"
 
-bool slice_equal(struct slice a, struct slice b) { return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0); }
+bool slice_equal(struct slice a, struct slice b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 bool slice_equal_text(struct slice a, const char *text) { return slice_equal(a, slice_of(text)); }
 

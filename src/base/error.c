@@ -127,6 +127,7 @@ int error_exit_code(enum error_kind kind) {
 }
 
 const char *error_kind_name(enum error_kind kind) {
-    static const char *const names[] = {"none", "retry", "outside", "conflict", "config", "data", "cancelled", "internal"};
+    static const char *const names[] = {"none",   "retry", "outside",   "conflict",
+                                        "config", "data",  "cancelled", "internal"};
     return names[kind];
 }

@@ -24,8 +24,8 @@ enum error_kind {
 
 struct error {
     enum error_kind kind;
-    int code;            /* native code (errno, MySQL error number, SQLite result), 0 when there is none */
-    char message[2048];  /* one line, no line end */
+    int code;           /* native code (errno, MySQL error number, SQLite result), 0 when there is none */
+    char message[2048]; /* one line, no line end */
 };
 
 /* Sets kind and message; line breaks become blanks. Returns false always, so that `return error_set(...)` reads well.

@@ -25,7 +25,7 @@ struct arena {
 
 void arena_init(struct arena *arena);
 void arena_deinit(struct arena *arena);
-void arena_reset(struct arena *arena); /* forgets everything, keeps one block for the next round */
+void arena_reset(struct arena *arena);                     /* forgets everything, keeps one block for the next round */
 void *arena_alloc(struct arena *arena, size_t size_bytes); /* zeroed, aligned for any type */
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */
 char *arena_strndup(struct arena *arena, const char *text, size_t len_bytes);

@@ -86,7 +86,8 @@ struct source_event {
                                   load makes the table right again; NULL when they have not */
     const struct error *error; /* TABLE_ERROR */
     size_t size_bytes;         /* bytes of the log read since the last event */
-    bool unsettled; /* the log told of changed definitions up to here that come as TABLE yet: with the table's next row, or once
+    bool
+        unsettled; /* the log told of changed definitions up to here that come as TABLE yet: with the table's next row, or once
                        the source has seen what they led to */
 };
 

@@ -51,9 +51,7 @@ bool state_list(struct state *state, const char *kind, const char *key_prefix, s
     return state->ops->list(state, kind, key_prefix, out, err);
 }
 
-bool state_lock(struct state *state, const char *name, struct error *err) {
-    return state->ops->lock(state, name, err);
-}
+bool state_lock(struct state *state, const char *name, struct error *err) { return state->ops->lock(state, name, err); }
 
 bool state_commit(struct state *state, const struct state_write *writes, size_t count, struct error *err) {
     for (size_t i = 0; i < count; i++) {

@@ -15,7 +15,7 @@ struct capture_options {
     bool full_load_only; /* stop when every table is loaded in full */
     bool cdc_only;       /* no full loads */
     bool until_current;  /* stop when the log is read up to where it ended at the start */
-    bool reload;         /* first load in full again what was loaded: `reload_table`, or with NULL all tables, and the log is
+    bool reload; /* first load in full again what was loaded: `reload_table`, or with NULL all tables, and the log is
                             followed from there on, wherever it was followed up to before */
     const char *reload_schema, *reload_table;
 };

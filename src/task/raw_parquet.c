@@ -145,8 +145,8 @@ static void append_select(const struct raw_parquet *parquet, const struct table 
 }
 
 static bool write_parquet(const struct raw_parquet *parquet, struct engine_connection *connection,
-                          const struct table *table, const struct encoding *encoding, const char *scan, const char *path,
-                          struct error *err) {
+                          const struct table *table, const struct encoding *encoding, const char *scan,
+                          const char *path, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_printf(&sql, "SELECT count(*) FROM sluice_scan('%s') WHERE _unchanged IS NOT NULL", scan);

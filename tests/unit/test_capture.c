@@ -16,7 +16,8 @@
 
 /* --- a source whose positions are numbers: "0007" */
 
-static bool fake_reached(struct source *source, const char *position, const char *target, bool *out, struct error *err) {
+static bool fake_reached(struct source *source, const char *position, const char *target, bool *out,
+                         struct error *err) {
     (void)source;
     (void)err;
     *out = strcmp(position, target) >= 0;
@@ -99,9 +100,11 @@ static struct source_table *table_of(struct fixture *f, const char *name) {
 static void define(struct fixture *f, const char *name, const char *const *columns, size_t count) {
     struct column list[8] = {0};
     for (size_t i = 0; i < count; i++)
-        list[i] = (struct column){.name = columns[i], .type = {.kind = i == 0 ? TYPE_INT64 : TYPE_STRING}, .nullable = i > 0};
+        list[i] =
+            (struct column){.name = columns[i], .type = {.kind = i == 0 ? TYPE_INT64 : TYPE_STRING}, .nullable = i > 0};
     uint16_t key[] = {0};
-    struct table table = {.schema = "s", .name = name, .columns = list, .column_count = count, .key = key, .key_count = 1};
+    struct table table = {
+        .schema = "s", .name = name, .columns = list, .column_count = count, .key = key, .key_count = 1};
     feed(f, &(struct source_event){.kind = SOURCE_TABLE, .table = table_of(f, name), .new_table = &table});
 }
 
@@ -154,8 +157,8 @@ static void assert_raw(struct fixture *f, const char *table, const char *want) {
     buf_init(&one, 1 << 20);
     buf_append_text(&all, "");
     for (size_t i = 0; i < files.change_count; i++) {
-        assert_true(store_read_all(f->capture.raw, arena_printf(&arena, "s/%s/%s", table, files.changes[i].name), 1 << 20,
-                                   &one, &err));
+        assert_true(store_read_all(f->capture.raw, arena_printf(&arena, "s/%s/%s", table, files.changes[i].name),
+                                   1 << 20, &one, &err));
         buf_append(&all, one.data, one.len);
     }
     assert_string_equal(all.data, want);
