@@ -18,7 +18,9 @@ void *mem_alloc(size_t size_bytes) { return checked(malloc(size_bytes > 0 ? size
 
 void *mem_zalloc(size_t size_bytes) { return checked(calloc(1, size_bytes > 0 ? size_bytes : 1), size_bytes); }
 
-void *mem_realloc(void *old, size_t size_bytes) { return checked(realloc(old, size_bytes > 0 ? size_bytes : 1), size_bytes); }
+void *mem_realloc(void *old, size_t size_bytes) {
+    return checked(realloc(old, size_bytes > 0 ? size_bytes : 1), size_bytes);
+}
 
 char *mem_strdup(const char *text) { return text != NULL ? mem_strndup(text, strlen(text)) : NULL; }
 
@@ -50,8 +52,9 @@ void *mem_grow(void *array, size_t count, size_t *capacity, size_t element_bytes
     return mem_realloc(array, *capacity * element_bytes);
 }
 
-/* Blocks are chained newest first; a request larger than a block gets a block of its own. */
-enum { ARENA_BLOCK_BYTES = 8192 };
+/* Blocks are chained newest first, each twice as large as the one before: there are thousands of arenas with little in them. A
+ * request larger than a block gets a block of its own. */
+enum { ARENA_FIRST_BYTES = 512, ARENA_BLOCK_BYTES = 8192 };
 
 struct arena_block {
     struct arena_block *next;
@@ -90,7 +93,11 @@ void *arena_alloc(struct arena *arena, size_t size_bytes) {
     size_t need = (size_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
     struct arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < need) {
-        size_t size = need > ARENA_BLOCK_BYTES ? need : (size_t)ARENA_BLOCK_BYTES;
+        size_t size = block != NULL ? block->size * 2 : ARENA_FIRST_BYTES;
+        if (size > ARENA_BLOCK_BYTES)
+            size = ARENA_BLOCK_BYTES;
+        if (size < need)
+            size = need;
         block = mem_alloc(sizeof *block + size);
         block->next = arena->blocks;
         block->used = 0;

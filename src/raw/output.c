@@ -69,6 +69,14 @@ bool raw_output_drain(struct raw_output *output, struct error *err) {
     return output->buffer.len < output->settings->buffer_bytes || drain_all(output, err);
 }
 
+bool raw_output_flush(struct raw_output *output, struct error *err) {
+    if (output->buffer.len > 0 && !drain_all(output, err))
+        return false;
+    buf_deinit(&output->buffer);
+    buf_init(&output->buffer, BUF_MAX_DEFAULT);
+    return true;
+}
+
 bool raw_output_truncate(struct raw_output *output, uint64_t size_bytes, struct error *err) {
     assert(size_bytes <= raw_output_size(output));
     if (size_bytes >= output->drained_bytes) {
@@ -105,6 +113,7 @@ bool raw_output_publish(struct raw_output *output, const char *name, struct erro
     output->broken = !ok;
     if (ok) {
         output->published = true;
+        buf_deinit(&output->buffer);
         store_writer_close(output->writer);
         output->writer = NULL;
     } else {

@@ -41,6 +41,8 @@ void raw_output_free(struct raw_output *output); /* forgets what was not publish
 struct buf *raw_output_buffer(struct raw_output *output);
 /* Hands a full buffer to the store. */
 bool raw_output_drain(struct raw_output *output, struct error *err);
+/* Hands over whatever there is and gives the buffer's memory back. */
+bool raw_output_flush(struct raw_output *output, struct error *err);
 /* Bytes written so far, the buffer included. */
 uint64_t raw_output_size(const struct raw_output *output);
 /* Back to an earlier size. */

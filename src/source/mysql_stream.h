@@ -12,6 +12,14 @@
 #include "source/mysql_source.h"
 #include "source/mysql_statement.h"
 
+/* A table as the server showed it. */
+struct stream_shown {
+    struct arena arena;          /* of schema */
+    struct mysql_schema *schema; /* NULL: there was none */
+    struct error error;          /* why it cannot be read; kind NONE: it can */
+    struct mysql_position end;   /* of the log, then */
+};
+
 /* A table as the stream knows it. */
 struct stream_table {
     char *schema, *name;
@@ -26,13 +34,7 @@ struct stream_table {
         struct mysql_position position;
         bool passed; /* the log is behind it for good */
     } skip;
-    struct {
-        bool asked;
-        struct arena arena;          /* of schema */
-        struct mysql_schema *schema; /* as the server showed it; NULL: there was none */
-        struct error error;          /* why it cannot be read; kind NONE: it can */
-        struct mysql_position end;   /* of the log, then */
-    } shown;
+    struct stream_shown *shown; /* NULL: the server was not asked */
 };
 
 /* How the rows behind a table map are read: hangs on the map as its `user`. */

@@ -10,29 +10,27 @@
 #include "source/mysql_stream.h"
 
 void stream_forget_shown(struct stream_table *table) {
-    if (!table->shown.asked)
+    if (table->shown == NULL)
         return;
-    table->shown.asked = false;
-    mysql_position_deinit(&table->shown.end);
-    arena_deinit(&table->shown.arena);
+    mysql_position_deinit(&table->shown->end);
+    arena_deinit(&table->shown->arena);
+    mem_free(table->shown);
+    table->shown = NULL;
 }
 
 static bool ask(struct mysql_stream *stream, struct stream_table *table, struct error *err) {
     struct mysql_conn *conn = stream_ask(stream, err);
-    struct error *why = &table->shown.error;
     if (conn == NULL)
         return false;
-    table->shown.asked = true;
-    table->shown.schema = NULL;
-    why->kind = ERROR_NONE;
-    arena_init(&table->shown.arena);
-    mysql_position_init(&table->shown.end);
-    bool ok = mysql_schema_read(conn, &stream->collations, &table->shown.arena, table->schema, table->name,
-                                &table->shown.schema, why);
-    if (!ok && why->kind != ERROR_DATA)
-        *err = *why;
+    struct stream_shown *shown = table->shown = mem_zalloc(sizeof *shown);
+    arena_init(&shown->arena);
+    mysql_position_init(&shown->end);
+    bool ok = mysql_schema_read(conn, &stream->collations, &shown->arena, table->schema, table->name, &shown->schema,
+                                &shown->error);
+    if (!ok && shown->error.kind != ERROR_DATA)
+        *err = shown->error;
     else
-        ok = mysql_source_log_end(conn, &table->shown.end, err);
+        ok = mysql_source_log_end(conn, &shown->end, err);
     if (!ok)
         stream_forget_shown(table);
     return ok;
@@ -40,14 +38,14 @@ static bool ask(struct mysql_stream *stream, struct stream_table *table, struct 
 
 /* What was shown is the definition here. */
 static void tell(struct mysql_stream *stream, struct stream_table *table) {
-    struct mysql_schema *schema = table->shown.schema;
-    struct error why = table->shown.error;
+    struct mysql_schema *schema = table->shown->schema;
+    struct error why = table->shown->error;
     struct table *next;
     if (why.kind == ERROR_NONE && schema == NULL) {
         stream_note_gone(stream, table);
         return;
     }
-    if (why.kind != ERROR_NONE || !mysql_schema_to_table(schema, &table->shown.arena, &next, &why)) {
+    if (why.kind != ERROR_NONE || !mysql_schema_to_table(schema, &table->shown->arena, &next, &why)) {
         stream_forget_changes(stream, table);
         stream_fail_table(stream, table, &why);
         return;
@@ -69,8 +67,8 @@ static bool settle_table(struct mysql_stream *stream, struct stream_table *table
         stream_forget_changes(stream, table);
         return true;
     }
-    if ((!table->shown.asked && !ask(stream, table, err)) ||
-        !mysql_position_reached(&stream->position, &table->shown.end, &reached, err))
+    if ((table->shown == NULL && !ask(stream, table, err)) ||
+        !mysql_position_reached(&stream->position, &table->shown->end, &reached, err))
         return false;
     if (reached)
         tell(stream, table);

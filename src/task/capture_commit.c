@@ -210,6 +210,7 @@ bool capture_commit(struct capture *capture, struct error *err) {
             reset_table(capture, all[i]->user);
     capture->batch_started_ms = 0;
     capture->batch_full = false;
+    capture->buffered_bytes = 0;
     capture->position_moved = false;
     capture->commit_open = false;
     return fault_point("capture.committed", err);

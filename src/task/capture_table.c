@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "task/column_names.h"
 
+enum { CDC_BUFFERS_BYTES = 4 * 1024 * 1024 }; /* of all tables of a batch together */
+
 struct capture_table *capture_table_get(struct capture *capture, struct source_table *source) {
     if (source->user != NULL)
         return source->user;
@@ -172,6 +174,20 @@ bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialec
     return error_set(err, ERROR_DATA, "a row of more than %d bytes as CSV cannot be captured", BUF_MAX_DEFAULT);
 }
 
+/* However many tables a batch touches, their buffers hold no more than what was written since this was done last. */
+static bool flush_outputs(struct capture *capture, struct error *err) {
+    size_t count;
+    struct source_table *const *all = source_tables_all(capture->tables, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct capture_table *table = all[i]->user;
+        for (size_t o = 0; table != NULL && o < table->output_count; o++)
+            if (!raw_output_flush(table->outputs[o].file, err))
+                return false;
+    }
+    capture->buffered_bytes = 0;
+    return true;
+}
+
 static bool write_record(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, struct error *err) {
     const struct config_raw *raw = &capture->config->raw;
@@ -192,7 +208,8 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
     table->counts.deletes += op == CHANGE_DELETE;
     if (size >= (uint64_t)raw->cdc_min_file_size_kb * 1024)
         capture->batch_full = true;
-    return raw_output_drain(output, err);
+    capture->buffered_bytes += size - before;
+    return capture->buffered_bytes < CDC_BUFFERS_BYTES ? raw_output_drain(output, err) : flush_outputs(capture, err);
 }
 
 static bool has_unchanged(const struct value *values, size_t count) {

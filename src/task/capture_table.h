@@ -97,6 +97,7 @@ struct capture {
     /* the batch: everything since the last commit */
     int64_t batch_started_ms; /* monotonic; 0: the batch is empty */
     int64_t keys_read_ms;     /* monotonic: when the lake's keys were asked for last */
+    uint64_t buffered_bytes;  /* written since its buffers were empty */
     bool batch_full;          /* a file reached cdc_min_file_size */
     bool commit_open;         /* a commit began and failed: it has to be finished before any other row */
 

@@ -19,6 +19,7 @@ enum {
     LOAD_ROUNDS_MAX = 10, /* snapshots taken in one run without any table getting done */
     LOAD_CANCEL_CHECK_ROWS = 1024,
     LOAD_PROGRESS_MS = 200,
+    RECORD_TABLES_MAX = 256, /* in one commit of the state, which is in memory until then */
 };
 
 struct full_load {
@@ -241,7 +242,7 @@ static bool record_start(struct capture *capture, const char *position, struct e
     return capture_commit(capture, err);
 }
 
-bool full_load_record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
+static bool record_part(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
     struct checkpoint_batch *batch = checkpoint_batch_new();
     for (size_t i = 0; i < count; i++) {
         if (tables[i]->known)
@@ -261,6 +262,15 @@ bool full_load_record_tables(struct capture *capture, struct capture_table **tab
     return ok || error_prefix(err, "recording new tables");
 }
 
+bool full_load_record_tables(struct capture *capture, struct capture_table **tables, size_t count, struct error *err) {
+    for (size_t at = 0; at < count; at += RECORD_TABLES_MAX) {
+        size_t left = count - at;
+        if (!record_part(capture, &tables[at], left < RECORD_TABLES_MAX ? left : RECORD_TABLES_MAX, err))
+            return false;
+    }
+    return true;
+}
+
 static bool load_round(struct capture *capture, struct capture_table **tables, size_t count, size_t *done,
                        struct error *err) {
     struct full_load load = {
@@ -274,9 +284,9 @@ static bool load_round(struct capture *capture, struct capture_table **tables, s
     for (size_t i = 0; i < count; i++)
         versions[i] = tables[i]->source->current;
     bool ok = source_snapshot_open(capture->source, versions, count, readers, &load.snapshot, err) &&
+              full_load_record_tables(capture, tables, count, err) &&
               record_start(capture, source_snapshot_position(load.snapshot, 0), err) &&
-              full_load_record_tables(capture, tables, count, err) && fault_point("full_load.snapshot_taken", err) &&
-              run_workers(&load, readers, err);
+              fault_point("full_load.snapshot_taken", err) && run_workers(&load, readers, err);
     *done = atomic_load(&load.done);
     for (size_t i = 0; i < count; i++) {
         if (tables[i]->load_error != NULL && !capture_table_stop(capture, tables[i], tables[i]->load_error, err))
