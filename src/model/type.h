@@ -48,10 +48,11 @@ bool type_parse(const char *text, struct type *type);
 bool type_equal(struct type a, struct type b);
 
 /* The type that the lake table stores: what Iceberg v2 can express. INT8, INT16, UINT8, UINT16 -> INT32; UINT32 ->
- * INT64; UINT64 -> DECIMAL(20,0); JSON -> STRING; fraction digits of times -> 6; the rest is itself. */
+ * INT64; UINT64 -> DECIMAL(20,0); JSON, TIME -> STRING; fraction digits of timestamps -> 6; the rest is itself. Iceberg
+ * has a type for TIME, but Spark and Athena refuse whole tables that use it. */
 struct type type_for_lake(struct type type);
 
-/* The name of a lake type (a result of type_for_lake) in DuckDB's SQL: "DECIMAL(20,0)", "TIMESTAMP WITH TIME ZONE". */
+/* The name of a lake type (a result of type_for_lake; TIME too, which tables of others may have) in DuckDB's SQL: "DECIMAL(20,0)", "TIMESTAMP WITH TIME ZONE". */
 void type_format_sql(struct type type, char out[TYPE_TEXT_BYTES]);
 
 /* True when every value of lake type `from` is a value of lake type `to` and Iceberg allows the promotion:
