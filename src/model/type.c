@@ -268,8 +268,10 @@ bool type_is_widening(struct type from, struct type to) {
 }
 
 bool type_widen(struct type a, struct type b, struct type *out) {
-    a = type_for_lake(a);
-    b = type_for_lake(b);
+    if (a.kind != TYPE_TIME || b.kind != TYPE_TIME) {
+        a = type_for_lake(a);
+        b = type_for_lake(b);
+    }
     if (type_equal(a, b) || type_is_widening(b, a))
         *out = a;
     else if (type_is_widening(a, b))

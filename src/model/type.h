@@ -52,14 +52,16 @@ bool type_equal(struct type a, struct type b);
  * has a type for TIME, but Spark and Athena refuse whole tables that use it. */
 struct type type_for_lake(struct type type);
 
-/* The name of a lake type (a result of type_for_lake; TIME too, which tables of others may have) in DuckDB's SQL: "DECIMAL(20,0)", "TIMESTAMP WITH TIME ZONE". */
+/* The name of a lake type (a result of type_for_lake; TIME too, which tables of others may have) in DuckDB's SQL:
+ * "DECIMAL(20,0)", "TIMESTAMP WITH TIME ZONE". */
 void type_format_sql(struct type type, char out[TYPE_TEXT_BYTES]);
 
 /* True when every value of lake type `from` is a value of lake type `to` and Iceberg allows the promotion:
  * int -> bigint, float -> double, decimal(p,s) -> decimal(p2>=p,s). Equal types are not a widening. */
 bool type_is_widening(struct type from, struct type to);
 
-/* The narrowest lake type that holds all values of both, following the rule above; false when there is none. */
+/* The narrowest lake type that holds all values of both, following the rule above; false when there is none. Two times stay
+ * times, as a table of others has them. */
 bool type_widen(struct type a, struct type b, struct type *out);
 
 #endif
