@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 
 export SLUICE_BIN ?= $(CURDIR)/build-test/sluice
 
-.PHONY: all build deps test test-mysql97 test-scale unit bench lint lint-fix asan fuzz demo install clean help
+.PHONY: all build deps test test-readers test-mysql97 test-scale unit bench lint lint-fix asan fuzz demo install clean help
 .DEFAULT_GOAL := build
 all: build
 
@@ -15,7 +15,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what building and testing need
-	@tools/deps.sh build test
+	@tools/deps.sh build readers
 
 # Meson looks at configuration time which of these exist: a file that comes or goes changes its folder's time, and the build
 # is configured again.
@@ -40,8 +40,8 @@ build-fuzz/build.ninja: $(src) tests/fuzz | deps-fuzz
 build-fuzz/build.ninja: export CC = clang
 comma := ,
 
-.PHONY: deps-build deps-test deps-lint deps-fuzz deps-demo deps-bench deps-mysql97
-deps-build deps-test deps-lint deps-fuzz deps-demo deps-bench deps-mysql97:
+.PHONY: deps-build deps-test deps-readers deps-trino deps-lint deps-fuzz deps-demo deps-bench deps-mysql97
+deps-build deps-test deps-readers deps-trino deps-lint deps-fuzz deps-demo deps-bench deps-mysql97:
 	@tools/deps.sh $(@:deps-%=%)
 
 build: build/build.ninja ## build/sluice (the default)
@@ -59,8 +59,11 @@ unit: build-test ## only the unit tests
 asan: build-asan ## only the unit tests, under the sanitizers
 	@meson test -C build-asan --no-rebuild --print-errorlogs
 
-test: deps-test build-test build-asan ## every suite; ends with one line: N passed, N failed
+test: deps-readers build-test build-asan ## every suite; ends with one line: N passed, N failed
 	@.deps/venv/bin/python tools/run-tests.py
+
+test-readers: deps-trino build-test ## all that Spark and Trino say of Iceberg tables (Trino: needs Java 24, 1 GB of disk)
+	@.deps/venv/bin/python tools/run-tests.py all-readers
 
 test-mysql97: deps-test deps-mysql97 build-test ## the integration tests that need MySQL 9.7 (follows Debian sid)
 	@.deps/venv/bin/python -m pytest tests/integration -m mysql97 --mysql97

@@ -3,7 +3,8 @@
 #
 #   tools/deps.sh build          compiler, libraries, libduckdb
 #   tools/deps.sh test           servers, Python readers, sanitizer runtimes
-#   tools/deps.sh mysql97 | bench | lint | demo
+#   tools/deps.sh readers        Spark with Iceberg, which reads and writes the tables that sluice wrote; trino: Trino
+#   tools/deps.sh mysql97 | bench | lint | fuzz | demo
 #
 # Debian packages come from apt; the rest is pinned in tools/deps.lock and lands in .deps/, which git ignores.
 # Needs a Debian 12 (or newer) with bash, and root for apt when a package is missing.
@@ -85,6 +86,10 @@ download() {
       -Dartifact="$package" -DoutputDirectory="$1" >"$deps/mvn.log" 2>&1 ||
       { tail -n 20 "$deps/mvn.log" >&2; die "mvn could not get $package"; }
     ;;
+  pip) # the package's sources; the hash is given because pip runs a script in them
+    "$deps/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest "$1" \
+      --requirement <(echo "$package --hash=sha256:$sha256")
+    ;;
   *) die "tools/deps.lock: unknown client '$client'" ;;
   esac
   file=$(echo "$1"/*)
@@ -109,6 +114,18 @@ untar() { tar --no-same-owner --strip-components=1 -xzf "$2" "$1"; }
 untar_header() { tar --no-same-owner --strip-components=5 -xzf "$1" package/src/duckdb/src/include/duckdb.h; }
 unpack_mysql() { unzip -q "$1" mysql-Linux-amd64.tar.gz && tar --no-same-owner -xzf mysql-Linux-amd64.tar.gz && rm mysql-Linux-amd64.tar.gz; }
 
+# Of pyspark's sources only what runs: Python, jars, start scripts.
+unpack_spark() {
+  tar --no-same-owner --strip-components=1 --wildcards -xzf "$1" '*/pyspark' '*/lib' '*/deps/bin' '*/deps/jars'
+  rm deps/jars/rocksdbjni-* # state of streams, a fifth of it all
+}
+# Of Trino only the server and its reader of Iceberg. The archive links equal files of its plugins to each other.
+unpack_trino() {
+  tar --no-same-owner --strip-components=1 -xzf "$1"
+  find plugin -mindepth 1 -maxdepth 1 ! -name iceberg -exec rm -r {} +
+}
+keep() { cp "$1" .; }
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 group_build() {
@@ -132,6 +149,20 @@ group_test() {
     unpack mysql-8.0 "$deps/mysql-8.0" unpack_mysql
   fi
   python_venv "$deps/venv" "$root/tools/requirements-test.txt"
+}
+
+group_readers() {
+  group_test
+  apt_install openjdk-17-jre-headless
+  unpack spark "$deps/spark" unpack_spark
+  unpack spark-iceberg "$deps/spark-iceberg" keep
+  unpack sqlite-jdbc "$deps/sqlite-jdbc" keep
+}
+
+# Trino needs Java 24 or newer, which Debian 12 does not have: its tests are skipped where there is none.
+group_trino() {
+  group_readers
+  unpack trino "$deps/trino" unpack_trino
 }
 
 # MySQL 9.7 is in Debian's next release only. Its packages and the C library that they need are unpacked in a folder of their
@@ -194,7 +225,7 @@ python_venv() {
   echo "$sha256" >"$dir/.sha256"
 }
 
-[ $# -gt 0 ] || die 'name at least one group: build, test, mysql97, bench, lint, fuzz, demo'
+[ $# -gt 0 ] || die 'name at least one group: build, test, readers, trino, mysql97, bench, lint, fuzz, demo'
 for group; do
   declare -F "group_$group" >/dev/null || die "there is no group '$group'"
   "group_$group"

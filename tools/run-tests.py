@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs every suite of sluice, whatever fails, and closes with one line: `N passed, N failed`. Called by `make test`.
 
-usage: run-tests.py [SUITE...]      suites: unit, sanitizers, conformance, integration
+usage: run-tests.py [SUITE...]      suites: unit, sanitizers, conformance, integration, readers; not by default: all-readers
 Exits 1 when a test failed, when a suite broke, or when no test ran.
 """
 
@@ -45,10 +45,9 @@ def meson(build):
     return code, passed, failed
 
 
-def conformance():
-    """Each format, and for Iceberg a reader that is not us."""
+def conformance(*runs):
     code = passed = failed = 0
-    for options in (["parquet"], ["iceberg"], ["iceberg", "--reader", "pyiceberg"]):
+    for options in runs:
         print(f"--format {' '.join(options)}", flush=True)
         ended, output = run([sys.executable, "tests/conformance/run.py", BINARY, "tests/conformance/cases", "--format", *options])
         closing = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
@@ -57,13 +56,11 @@ def conformance():
     return code, passed, failed
 
 
-def pytest():
-    """Tests wait for servers and intervals more than they compute, so a second worker helps on any machine."""
-    workers = max(2, min(4, os.cpu_count() or 2))
+def pytest(*options):
     folders = [f for f in ("tests/integration", "tests/crash") if (ROOT / f).is_dir()]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        code, _ = run([sys.executable, "-m", "pytest", *folders, "-q", "-n", str(workers), "--dist", "worksteal", "--durations=10", f"--junitxml={report}"])
+        code, _ = run([sys.executable, "-m", "pytest", *folders, "-q", *options, "--durations=10", f"--junitxml={report}"])
         total = failed = skipped = 0
         for suite in ElementTree.parse(report).iter("testsuite") if report.exists() else []:
             total += int(suite.get("tests"))
@@ -72,16 +69,33 @@ def pytest():
     return code, total - failed - skipped, failed
 
 
+def integration():
+    """Tests wait for servers and intervals more than they compute, so a second worker helps on any machine."""
+    workers = max(2, min(4, os.cpu_count() or 2))
+    return pytest("-m", "not readers and not all_readers", "-n", str(workers), "--dist", "worksteal")
+
+
+def together(*results):
+    codes, passed, failed = zip(*results)
+    return max(codes), sum(passed), sum(failed)
+
+
+ICEBERG = ("iceberg", "--reader")
+
 SUITES = {
     "unit": lambda: meson("build-test"),
     "sanitizers": lambda: meson("build-asan"),
-    "conformance": conformance,
-    "integration": pytest,
+    "conformance": lambda: conformance(["parquet"], ["iceberg"], [*ICEBERG, "pyiceberg"]),
+    "integration": integration,
+    # In one process: a JVM is too large to have one for each worker.
+    "readers": lambda: together(conformance([*ICEBERG, "spark"]), pytest("-m", "readers")),
+    "all-readers": lambda: together(conformance([*ICEBERG, "spark"], [*ICEBERG, "trino"]), pytest("-m", "readers or all_readers", "--all-readers")),
 }
+NOT_BY_DEFAULT = {"all-readers"}
 
 
 def main():
-    chosen = sys.argv[1:] or list(SUITES)
+    chosen = sys.argv[1:] or [name for name in SUITES if name not in NOT_BY_DEFAULT]
     unknown = set(chosen) - set(SUITES)
     if unknown:
         sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")
