@@ -249,13 +249,14 @@ done:
     return ok;
 }
 
-/* What holds for every connection: instants are shown in UTC, and the table function exists. */
+/* What holds for every connection: instants are shown in UTC, and the table functions exist. */
 static bool prepare_database(struct engine *engine, struct error *err) {
     struct engine_connection *connection = NULL;
     if (!engine_connect(engine, &connection, err))
         return false;
     bool ok = engine_run(connection, "SET GLOBAL TimeZone = 'UTC'", NULL, err) &&
-              scan_register(engine, connection->native, err);
+              scan_register(engine, connection->native, err) &&
+              positions_register(engine, connection->native, err);
     engine_disconnect(connection);
     return ok;
 }

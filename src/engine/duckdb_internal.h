@@ -24,6 +24,7 @@ struct engine {
         pthread_cond_t changed; /* running became non-zero, or closing */
         struct engine_connection *connections;
         struct scan_entry *scans;
+        struct engine_positions positions; /* open NULL: none */
         size_t running; /* statements under way */
         bool closing;
     } shared;
@@ -57,6 +58,13 @@ bool engine_run_all(struct engine_connection *connection, const char *sql, duckd
 
 /* --- duckdb_scan.c */
 bool scan_register(struct engine *engine, duckdb_connection connection, struct error *err);
+/* Whose statement a table function is bound for; NULL when it is none of ours. */
+struct engine_connection *scan_find_connection(struct engine *engine, duckdb_bind_info info);
+/* DuckDB carries only text: what a table function raised is kept in the connection. */
+void scan_keep_first_error(struct engine_connection *connection, const struct error *error);
+
+/* --- duckdb_positions.c */
+bool positions_register(struct engine *engine, duckdb_connection connection, struct error *err);
 
 /* --- duckdb_render.c: the few values that statements other than queries give (counts, file names, statistics).
  * NULL is VALUE_NULL; VARCHAR, BOOLEAN and integers are their texts; a MAP is a JSON object. The texts live in the arena,

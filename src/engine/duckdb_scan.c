@@ -61,7 +61,7 @@ static const struct engine_scan *find_scan(struct engine *engine, const char *na
     return scan;
 }
 
-static struct engine_connection *find_connection(struct engine *engine, duckdb_bind_info info) {
+struct engine_connection *scan_find_connection(struct engine *engine, duckdb_bind_info info) {
     duckdb_client_context context = NULL;
     duckdb_table_function_get_client_context(info, &context);
     idx_t id = duckdb_client_context_get_connection_id(context);
@@ -74,7 +74,7 @@ static struct engine_connection *find_connection(struct engine *engine, duckdb_b
     return connection;
 }
 
-static void keep_first_error(struct engine_connection *connection, const struct error *error) {
+void scan_keep_first_error(struct engine_connection *connection, const struct error *error) {
     pthread_mutex_lock(&connection->engine->shared.lock);
     if (connection->shared.scan_error.kind == ERROR_NONE)
         connection->shared.scan_error = *error;
@@ -130,7 +130,7 @@ static void scan_bind(duckdb_bind_info info) {
     duckdb_value parameter = duckdb_bind_get_parameter(info, 0);
     char *name = duckdb_get_varchar(parameter);
     duckdb_destroy_value(&parameter);
-    struct engine_connection *connection = find_connection(engine, info);
+    struct engine_connection *connection = scan_find_connection(engine, info);
     const struct engine_scan *scan = name != NULL ? find_scan(engine, name) : NULL;
     duckdb_free(name);
     if (scan == NULL || connection == NULL) {
@@ -490,7 +490,7 @@ static void scan_function(duckdb_function_info info, duckdb_data_chunk chunk) {
     struct error error = {0};
     idx_t rows = 0;
     if (!fill_chunk(init, local, &rows, &error)) {
-        keep_first_error(bind->connection, &error);
+        scan_keep_first_error(bind->connection, &error);
         duckdb_function_set_error(info, error.message);
         rows = 0;
     }

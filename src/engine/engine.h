@@ -85,6 +85,18 @@ bool engine_scan_add(struct engine *engine, const char *name, const struct engin
 void engine_scan_remove(struct engine *engine, const char *name);
 /* The error that a scan's callbacks raised: engine_run/engine_query return it instead of DuckDB's wrapping. */
 
+/* --- sets of numbers from outside: sluice_positions(['text', …]) gives the rows (n BIGINT, pos BIGINT): of each text, counted
+ * from 0, the numbers in the set that it names. On every connection of the engine; each set is read by one thread. */
+struct engine_positions {
+    void *context;                       /* has to stay until the engine is closed */
+    uint64_t (*count)(const char *text); /* how many they are, for the plan */
+    bool (*open)(void *context, const char *text, void **reader, struct error *err);
+    size_t (*next)(void *reader, int64_t *out, size_t capacity); /* 0: the end */
+    void (*close)(void *reader);
+};
+/* In place of what was set before. */
+void engine_positions_set(struct engine *engine, const struct engine_positions *positions);
+
 /* --- a function from outside: name(a, b) gives an INTEGER for two texts, and NULL for a NULL, on every connection of the
  * engine. Adding it again changes nothing. `call` runs on several threads at once. */
 bool engine_function_add(struct engine *engine, const char *name, int32_t (*call)(struct slice a, struct slice b),

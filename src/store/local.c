@@ -122,6 +122,28 @@ static void local_reader_close(struct store_reader *base) {
     mem_free(reader);
 }
 
+static bool local_read_range(struct store *store, const char *name, uint64_t offset, void *to, size_t size,
+                             struct error *err) {
+    struct store_reader *base = NULL;
+    if (!local_reader_open(store, name, &base, err))
+        return false;
+    struct local_reader *reader = (struct local_reader *)base;
+    ssize_t len = 0;
+    bool ok = offset <= INT64_MAX - size;
+    for (size_t done = 0; ok && done < size; done += (size_t)(len > 0 ? len : 0)) {
+        len = pread(reader->fd, (char *)to + done, size - done, (off_t)(offset + done));
+        if (len == 0 || (len < 0 && errno != EINTR))
+            ok = false;
+    }
+    if (!ok && len < 0)
+        error_set_errno(err, errno, "reading %s", reader->path);
+    else if (!ok)
+        error_set(err, ERROR_DATA, "%s has no %zu bytes from byte %llu on", reader->path, size,
+                  (unsigned long long)offset);
+    local_reader_close(base);
+    return ok;
+}
+
 /* --- moving and removing */
 
 /* "a/b" is not there when "a" is not, or is a file. */
@@ -216,6 +238,7 @@ const struct store_ops store_local_ops = {
     .reader_open = local_reader_open,
     .read = local_read,
     .reader_close = local_reader_close,
+    .read_range = local_read_range,
     .writer_open = local_writer_open,
     .write = local_writer_write,
     .writer_truncate = local_writer_truncate,

@@ -123,6 +123,11 @@ bool store_read_all(struct store *store, const char *name, size_t max_bytes, str
     return ok;
 }
 
+bool store_read_range(struct store *store, const char *name, uint64_t offset, void *to, size_t size,
+                      struct error *err) {
+    return check_name(store, name, err) && store->ops->read_range(store, name, offset, to, size, err);
+}
+
 bool store_writer_open(struct store *store, const char *name, struct store_writer **out, struct error *err) {
     if (!check_name(store, name, err) || !store->ops->writer_open(store, name, out, err))
         return false;

@@ -59,6 +59,8 @@ struct store_ops {
     bool (*reader_open)(struct store *store, const char *name, struct store_reader **out, struct error *err);
     bool (*read)(struct store_reader *reader, void *to, size_t size, size_t *got, struct error *err);
     void (*reader_close)(struct store_reader *reader);
+    bool (*read_range)(struct store *store, const char *name, uint64_t offset, void *to, size_t size,
+                       struct error *err);
     bool (*writer_open)(struct store *store, const char *name, struct store_writer **out, struct error *err);
     bool (*write)(struct store_writer *writer, const void *data, size_t len, struct error *err);
     bool (*writer_truncate)(struct store_writer *writer, uint64_t size_bytes, struct error *err);
@@ -99,6 +101,9 @@ void store_reader_close(struct store_reader *reader); /* NULL is fine */
 
 /* Reads a whole small object, up to max_bytes (kind DATA when it is larger). buf is cleared first. */
 bool store_read_all(struct store *store, const char *name, size_t max_bytes, struct buf *out, struct error *err);
+
+/* Reads `size` bytes from `offset` on. Kind DATA when the object ends before them. */
+bool store_read_range(struct store *store, const char *name, uint64_t offset, void *to, size_t size, struct error *err);
 
 /* Writing: open, write…, then publish (durable and visible under `name`, which may differ from the name given to open) or close without publish (nothing remains). `exclusive`: kind CONFLICT when the name exists,
  * atomically against other writers; else an existing object is replaced atomically. After CONFLICT another name may be

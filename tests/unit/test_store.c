@@ -94,6 +94,19 @@ static int64_t modified_us(const char *name) {
 
 /* --- every store */
 
+static void test_read_range(void **state) {
+    (void)state;
+    char part[8] = "";
+    put("a/b", "0123456789");
+    assert_ok(store_read_range(subject.store, "a/b", 3, part, 4, &err));
+    assert_memory_equal(part, "3456", 4);
+    assert_ok(store_read_range(subject.store, "a/b", 10, part, 0, &err));
+    assert_fails(store_read_range(subject.store, "a/b", 7, part, 4, &err), ERROR_DATA);
+    assert_fails(store_read_range(subject.store, "a/b", UINT64_MAX, part, 4, &err), ERROR_DATA);
+    assert_fails(store_read_range(subject.store, "a/c", 0, part, 1, &err), ERROR_OUTSIDE);
+    assert_fails(store_read_range(subject.store, "../a", 0, part, 1, &err), ERROR_DATA);
+}
+
 static void test_invalid_names(void **state) {
     (void)state;
     static const char *const names[] = {
@@ -533,6 +546,7 @@ static void test_failed_publish(void **state) {
 static const struct CMUnitTest every_store[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     CASE(test_invalid_names),
+    CASE(test_read_range),
     CASE(test_valid_names),
     CASE(test_bytes_come_back),
     CASE(test_read_respects_the_buffers_maximum),
