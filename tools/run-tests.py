@@ -81,11 +81,13 @@ def together(*results):
 
 
 ICEBERG = ("iceberg", "--reader")
+COPY = ["--write-mode", "copy-on-write"]
 
 SUITES = {
     "unit": lambda: meson("build-test"),
     "sanitizers": lambda: meson("build-asan"),
-    "conformance": lambda: conformance(["parquet"], ["iceberg"], [*ICEBERG, "pyiceberg"]),
+    "conformance": lambda: conformance(["parquet"], ["iceberg"], [*ICEBERG, "pyiceberg"],
+                                       ["iceberg", *COPY], [*ICEBERG, "pyiceberg", *COPY]),
     "integration": integration,
     # In one process: a JVM is too large to have one for each worker.
     "readers": lambda: together(conformance([*ICEBERG, "spark"]), pytest("-m", "readers")),

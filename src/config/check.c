@@ -103,6 +103,28 @@ static bool locations_overlap(const char *a, const char *b) {
     return strncmp(a, b, a_len) == 0 && (a_len == b_len || b[a_len] == '/');
 }
 
+/* The line of the first option write_mode: merge-on-read, in `lake` or in an entry of `tables`; 0: there is none. */
+static unsigned find_merge_on_read(const struct reading *reading) {
+    const struct config *config = reading->config;
+    const struct yaml_node *lake = yaml_find(reading->maps[SECTION_LAKE], "write_mode");
+    const struct yaml_node *list = reading->maps[SECTION_TABLES];
+    if (lake != NULL && config->lake.write_mode == WRITE_MERGE_ON_READ)
+        return lake->line;
+    const struct yaml_node *entry = list != NULL ? list->first : NULL;
+    for (size_t i = 0; i < config->table_count; i++, entry = entry->next)
+        if (config->tables[i].has_write_mode && config->tables[i].write_mode == WRITE_MERGE_ON_READ)
+            return line_of(entry, "write_mode");
+    return 0;
+}
+
+/* Who writes it down expects loads that cost what their changes cost. */
+static bool check_write_mode(const struct reading *reading, struct error *err) {
+    unsigned line = strcmp(reading->config->lake.format, "parquet") == 0 ? find_merge_on_read(reading) : 0;
+    return line == 0 || reading_error(reading, line, err,
+                                      "write_mode: merge-on-read needs lake.format: iceberg; loads of parquet tables "
+                                      "write the files that they touch anew (copy-on-write)");
+}
+
 static bool check_lake(const struct reading *reading, struct error *err) {
     const struct yaml_node *map = reading->maps[SECTION_LAKE];
     const struct config *config = reading->config;
@@ -206,5 +228,5 @@ void reading_derive(struct config *config) {
 
 bool reading_check(const struct reading *reading, struct error *err) {
     return check_top(reading, err) && check_source(reading, err) && check_raw(reading, err) &&
-           check_lake(reading, err) && check_load(reading, err);
+           check_lake(reading, err) && check_write_mode(reading, err) && check_load(reading, err);
 }

@@ -227,6 +227,10 @@ enum schema_change config_schema_change(const struct config *config, const struc
     return entry != NULL && entry->has_schema_change ? entry->schema_change : config->load.schema_change;
 }
 
+enum write_mode config_write_mode(const struct config *config, const struct config_table *entry) {
+    return entry != NULL && entry->has_write_mode ? entry->write_mode : config->lake.write_mode;
+}
+
 /* '/' and '%' would make two names one folder; '=' is Hive's; the others are patterns or separators to some reader. */
 static void append_folder_name(struct buf *out, const char *name) {
     for (const char *p = name; *p != '\0'; p++) {

@@ -16,6 +16,8 @@
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
 enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
 enum history { HISTORY_NONE, HISTORY_BESIDE, HISTORY_ONLY };
+enum write_mode { WRITE_MERGE_ON_READ, WRITE_COPY_ON_WRITE };
+
 enum schema_change { SCHEMA_EVOLVE, SCHEMA_ADD_ONLY, SCHEMA_STOP };
 
 struct config_source {
@@ -58,6 +60,7 @@ struct config_lake {
     const char *table_name; /* "{table}", "{schema}_{table}" */
     const char *format;     /* parquet, iceberg */
     int64_t target_file_size_bytes;
+    enum write_mode write_mode;
 };
 
 /* What holds for the loads of all tables that say nothing else. */
@@ -100,7 +103,9 @@ struct config_table {
     enum schema_change schema_change;
     bool soft_delete;
     enum history history;
+    enum write_mode write_mode;
     bool has_bad_rows, has_schema_change; /* false: as in `load` */
+    bool has_write_mode;                  /* false: as in `lake` */
 };
 
 struct config {
@@ -134,6 +139,8 @@ const struct config_table *config_find_table(const struct config *config, const 
 /* How a table's loads treat what does not fit: its entry's, or what holds for all. */
 enum bad_rows config_bad_rows(const struct config *config, const struct config_table *entry); /* entry NULL: none */
 enum schema_change config_schema_change(const struct config *config, const struct config_table *entry);
+/* How its loads replace rows: likewise. */
+enum write_mode config_write_mode(const struct config *config, const struct config_table *entry);
 
 /* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
  * that cannot be in a folder's name are percent-encoded. */

@@ -11,6 +11,8 @@ static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
 static const char *const schema_changes[] = {
     [SCHEMA_EVOLVE] = "evolve", [SCHEMA_ADD_ONLY] = "add_only", [SCHEMA_STOP] = "stop", NULL};
+static const char *const write_modes[] = {
+    [WRITE_MERGE_ON_READ] = "merge-on-read", [WRITE_COPY_ON_WRITE] = "copy-on-write", NULL};
 static const char *const history_words[] = {
     [HISTORY_NONE] = "false", [HISTORY_BESIDE] = "true", [HISTORY_ONLY] = "only", NULL};
 static const char *const bad_row_actions[] = {[BAD_ROWS_STOP] = "stop", [BAD_ROWS_QUARANTINE] = "quarantine", NULL};
@@ -359,6 +361,17 @@ static const struct option lake_options[] = {
      .max = INT64_C(1) << 40,
      .unit = 1,
      .help = "The size that data files should have: large for scans, small for tables that change all over."},
+    {.name = "write_mode",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_lake, write_mode),
+     .words = write_modes,
+     .example = "copy-on-write",
+     .help = "How loads replace rows of Iceberg tables. merge-on-read, the default: a load writes the new rows and the "
+             "positions of "
+             "the old ones, so that it costs what its changes cost, and readers leave the old rows out until "
+             "maintenance has. copy-on-write: it writes the files with replaced rows anew without them, so that "
+             "readers pay nothing; for tables that change seldom and are read often. May change between any two "
+             "loads. Parquet tables have no positions: their loads are copy-on-write."},
 };
 
 static const struct option load_options[] = {
@@ -530,6 +543,13 @@ static const struct option table_options[] = {
      .words = schema_changes,
      .example = "add_only",
      .help = "As load.schema_change, for this table."},
+    {.name = "write_mode",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_table, write_mode),
+     .set_offset = offsetof(struct config_table, has_write_mode),
+     .words = write_modes,
+     .example = "copy-on-write",
+     .help = "As lake.write_mode, for this table."},
     {.name = "soft_delete",
      .kind = OPTION_BOOL,
      .offset = offsetof(struct config_table, soft_delete),

@@ -63,7 +63,8 @@ struct lake_load {
     const char *full_load_sql;
     const char *changes;
     bool has_unchanged;
-    bool keep_deleted; /* 'D' makes the row equal to the change too, and is its Op */
+    bool keep_deleted;  /* 'D' makes the row equal to the change too, and is its Op */
+    bool copy_on_write; /* files with rows that are replaced are written anew, also where the format has another way */
     struct lake_watermark watermark;
     /* Called when all rows were read and written, right before the commit; false stops it. NULL: nothing is to be done. */
     bool (*before_commit)(void *context, struct error *err);

@@ -156,6 +156,10 @@ static void test_tables(void **state) {
     config_free(config);
 }
 
+#define MERGE_NEEDS_ICEBERG                                                                                            \
+    "write_mode: merge-on-read needs lake.format: iceberg; loads of parquet tables write the files that they touch "   \
+    "anew (copy-on-write)"
+
 /* What a mistake says; `text` follows the five lines of MINIMAL unless it has its own. */
 static const struct mistake {
     const char *text;
@@ -260,6 +264,12 @@ static const struct mistake {
      "sluice.yaml:5: lake.table_name must hold {table}, or all tables would be one: \"x\""},
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b, table_name: '{table}{x}'}\n",
      "sluice.yaml:5: lake.table_name knows {schema} and {table}, not \"{x}\""},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake:\n  location: b\n  format: parquet\n"
+     "  write_mode: merge-on-read\n",
+     "sluice.yaml:8: " MERGE_NEEDS_ICEBERG},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b, format: parquet}\ntables:\n"
+     "  - name: a.b\n  - name: a.c\n    write_mode: merge-on-read\n",
+     "sluice.yaml:9: " MERGE_NEEDS_ICEBERG},
 };
 
 /* Options of a table, and what holds for the tables that say nothing. */
@@ -267,13 +277,15 @@ static void test_policies(void **state) {
     (void)state;
     struct config *config =
         parse("task: a\nstate: sqlite:///lake/s.db\nsource: {engine: dms}\nraw: {location: file:///raw}\nlake: "
-              "{location: file:///lake}\nload: {bad_rows: quarantine}\n"
-              "tables: [{name: a.stops, bad_rows: stop}, {name: a.silent}]\n");
+              "{location: file:///lake, format: iceberg, write_mode: copy-on-write}\nload: {bad_rows: quarantine}\n"
+              "tables: [{name: a.stops, bad_rows: stop, write_mode: merge-on-read}, {name: a.silent}]\n");
     assert_null(config->load.quarantine); /* beside the state is in the lake */
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "stops")), BAD_ROWS_STOP);
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "silent")), BAD_ROWS_QUARANTINE);
     assert_int_equal(config_bad_rows(config, NULL), BAD_ROWS_QUARANTINE);
     assert_int_equal(config_schema_change(config, NULL), SCHEMA_EVOLVE);
+    assert_int_equal(config_write_mode(config, config_find_table(config, "a", "stops")), WRITE_MERGE_ON_READ);
+    assert_int_equal(config_write_mode(config, config_find_table(config, "a", "silent")), WRITE_COPY_ON_WRITE);
     config_free(config);
 }
 

@@ -12,7 +12,9 @@
  * Names are never used twice. What step 1 leaves without step 2 is an orphan: no reader knows it, maintenance removes it.
  *
  * A load of changes finds the rows to replace (iceberg_probe.c), writes their positions into delete files and the new rows
- * into data files; everything else stays, manifests too. A full load replaces all files in one snapshot.
+ * into data files; everything else stays, manifests too. With copy-on-write (iceberg_copy.c) the data files that have such
+ * rows are replaced by files with their other rows and the new ones, and only manifests that list them are written again. A
+ * full load replaces all files in one snapshot.
  *
  * The watermark is in the summary of our snapshots. When another writer committed since, it is found by going back through
  * the parents; a table's properties have it too, for when those are expired.
@@ -137,8 +139,16 @@ struct iceberg_new_file {
     int32_t spec_id;  /* of the partition values */
 };
 
-/* What a commit of maintenance does to the files of a table, in place of what a load does (iceberg_maintain.h). */
-struct iceberg_rewrite;
+/* Which files of load->table a commit takes out: of maintenance, or of a load with copy-on-write. */
+struct iceberg_rewrite {
+    bool *data, *deletes;    /* which go: one for each file */
+    size_t *bins;            /* one for each manifest: 0 stays as it is, else those of a number become one manifest */
+    bool keeps_rows;         /* maintenance: no row changes */
+    bool has_snapshot;       /* false: snapshots are expired, no file changes */
+    int64_t sequence_number; /* of new data files; ICEBERG_NO_NUMBER: the snapshot's */
+    const int64_t *expired;
+    size_t expired_count;
+};
 
 struct iceberg_load {
     struct iceberg_table *table;
@@ -151,14 +161,16 @@ struct iceberg_load {
     int32_t *field_ids;            /* of the schema's columns */
     bool null_keys;                /* a changed key has a NULL */
     bool replaces;                 /* all rows are written anew */
-    size_t *matched;               /* the data files that _sluice_file of the matches counts */
+    size_t *copied;                /* the data files whose rows are written anew, when not all are: copy-on-write */
+    size_t copied_count;
+    size_t *matched; /* the data files that _sluice_file of the matches counts */
     size_t matched_count;
     struct iceberg_new_file *data, *deletes; /* written */
     size_t data_count, data_capacity, delete_count, delete_capacity;
     const char **written; /* names of all objects that were written, for when the load fails */
     size_t written_count, written_capacity;
     size_t kept;                           /* iceberg_forget leaves the first so many of them */
-    const struct iceberg_rewrite *rewrite; /* NULL: a load */
+    const struct iceberg_rewrite *rewrite; /* NULL: files are added only, or all replaced */
     size_t manifests_listed;               /* set by iceberg_commit: of the new snapshot */
     bool may_be_committed;                 /* set by iceberg_commit: what was written has to stay */
     unsigned names_given;
@@ -199,6 +211,13 @@ void iceberg_set_watermark(const struct lake_watermark *watermark, json_t *summa
 
 /* --- iceberg_probe.c: fills ICEBERG_MATCHES_TABLE and load->matched */
 bool iceberg_probe(struct iceberg_load *load, struct error *err);
+/* Which of load->matched have rows in ICEBERG_MATCHES_TABLE: indexes into it, in the arena. */
+bool iceberg_find_touched(const struct iceberg_load *load, size_t **out, size_t *count, struct error *err);
+
+/* --- iceberg_copy.c: copy-on-write */
+/* Fills load->copied and load->rewrite from the matches: files that have some are written anew, and delete files that say
+ * nothing about others go with them. */
+bool iceberg_plan_copy(struct iceberg_load *load, struct error *err);
 
 /* --- iceberg_write.c: rows to data files */
 struct iceberg_rows {
@@ -213,6 +232,32 @@ bool iceberg_write_partition(struct iceberg_load *load, const struct iceberg_row
 
 /* --- iceberg_deletes.c: ICEBERG_MATCHES_TABLE to delete files */
 bool iceberg_write_deletes(struct iceberg_load *load, struct error *err);
+
+/* --- iceberg_usage.c: which rows delete files name */
+
+/* How many rows of a data file a delete file names. */
+struct iceberg_usage {
+    size_t data, deletes; /* indexes into table->files */
+    int64_t rows;
+};
+/* Of the given data files, those with deletes; reads all delete files of their partitions. */
+bool iceberg_read_usage(const struct iceberg_load *load, const size_t *files, size_t count, struct iceberg_usage **out,
+                        size_t *out_count, struct error *err);
+/* How many different rows of these data files are deleted. */
+bool iceberg_count_deleted(const struct iceberg_load *load, const size_t *files, size_t count, int64_t *rows,
+                           struct error *err);
+/* Writes what the chosen delete files say of these data files, which are of one partition, to load->deletes: one file, or
+ * none when it is nothing. */
+bool iceberg_roll_up(struct iceberg_load *load, const size_t *files, size_t count, const size_t *chosen,
+                     size_t chosen_count, struct error *err);
+
+/* --- iceberg_manifests.c: which manifests are written anew */
+
+/* Fills rewrite->bins for the manifests of the table: those that list a file that goes, and, with merge_small, small ones
+ * once there are many. True when there is any. */
+bool iceberg_choose_manifests(const struct iceberg_table *table, bool merge_small, struct iceberg_rewrite *rewrite);
+/* False for a spec with a transform that sluice does not know. */
+bool iceberg_spec_is_writable(const struct iceberg_metadata *metadata, int32_t spec_id);
 
 /* --- iceberg_metrics.c: what COPY … (RETURN_STATS) says, as the manifest wants it */
 enum iceberg_copy_column {

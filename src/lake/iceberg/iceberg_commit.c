@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "lake/iceberg/iceberg.h"
-#include "lake/iceberg/iceberg_maintain.h"
 
 struct commit {
     struct iceberg_load *load;
@@ -113,7 +112,7 @@ static bool list_removed(struct commit *commit, struct error *err) {
     return ok;
 }
 
-/* --- manifests written anew, by maintenance */
+/* --- manifests written anew, because files of theirs go */
 
 struct binned {
     size_t bin;
@@ -238,8 +237,10 @@ static void set_total(const struct commit *commit, json_t *summary, const char *
 }
 
 static const char *operation_of(const struct iceberg_load *load) {
-    if (load->rewrite != NULL)
+    if (load->rewrite != NULL && load->rewrite->keeps_rows)
         return "replace";
+    if (load->rewrite != NULL)
+        return load->data_count > 0 ? "overwrite" : "delete";
     bool existed = load->table->metadata != NULL && load->table->metadata->snapshot != NULL;
     if ((load->replaces && existed) || (load->delete_count > 0 && load->data_count > 0))
         return "overwrite";
@@ -383,7 +384,7 @@ static bool make_snapshot(struct commit *commit, struct error *err) {
     const struct iceberg_rewrite *rewrite = load->rewrite;
     if ((rewrite == NULL || rewrite->has_snapshot) && (!make_manifests(commit, err) || !add_snapshot(commit, err)))
         return false;
-    if (rewrite == NULL)
+    if (rewrite == NULL || !rewrite->keeps_rows)
         return true;
     json_t *summary = json_object();
     iceberg_set_watermark(&load->given->watermark, summary, load->next);

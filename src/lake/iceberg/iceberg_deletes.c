@@ -19,16 +19,12 @@ static int compare_touched(const void *left, const void *right) {
 
 /* The data files with matches, those of a partition together. */
 static bool find_touched(const struct iceberg_load *load, struct touched **out, size_t *count, struct error *err) {
-    const char **numbers = NULL;
-    if (!engine_query_texts(load->connection, load->arena, "SELECT DISTINCT _sluice_file FROM " ICEBERG_MATCHES_TABLE,
-                            &numbers, count, err))
+    size_t *files = NULL;
+    if (!iceberg_find_touched(load, &files, count, err))
         return false;
     *out = arena_alloc(load->arena, (*count + 1) * sizeof **out);
-    for (size_t i = 0; i < *count; i++) {
-        size_t file = strtoul(numbers[i], NULL, 10);
-        assert(file < load->matched_count);
-        (*out)[i] = (struct touched){file, &load->table->files.data[load->matched[file]]};
-    }
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = (struct touched){files[i], &load->table->files.data[load->matched[files[i]]]};
     qsort(*out, *count, sizeof **out, compare_touched);
     return true;
 }

@@ -1,7 +1,8 @@
 /* One load: what becomes of the rows that exist, and which are written.
  *
  *   full load, or columns whose form in existing rows changes    all rows are written anew, in one overwrite
- *   changes of a table with a key                                positions of the rows they replace, and the new rows
+ *   changes of a table with a key                                positions of the rows they replace, and the new rows;
+ *                                                                copy-on-write: the other rows of their files, and the new
  *   changes of a table without                                   the new rows */
 #include <assert.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@
 
 #include "lake/iceberg/iceberg.h"
 
-#define BASE_VIEW "_sluice_base" /* of a replacement: the full load's rows, or those that exist, in the new form */
+/* What is written anew besides the changes, in the new form: the full load's rows, or those that exist. */
+#define BASE_VIEW "_sluice_base"
 
 static bool run(const struct iceberg_load *load, const struct buf *sql, struct error *err) {
     return engine_run(load->connection, sql->data, NULL, err);
@@ -57,7 +59,9 @@ static bool create_changes_view(const struct iceberg_load *load, struct error *e
     return ok;
 }
 
-/* All rows that exist, with the columns of the load's schema. */
+static bool has_base(const struct iceberg_load *load) { return load->replaces || load->copied_count > 0; }
+
+/* The rows that exist, of all files or of those that are copied, with the columns of the load's schema. */
 static bool append_existing_rows(const struct iceberg_load *load, struct buf *sql, struct error *err) {
     struct iceberg_table *table = load->table;
     size_t count = load->schema.column_count;
@@ -72,14 +76,12 @@ static bool append_existing_rows(const struct iceberg_load *load, struct buf *sq
         columns[i + 1] =
             (struct iceberg_read_column){before >= 0 ? table->field_ids[before] : 0, load->schema.columns[i].column};
     }
-    for (size_t i = 0; i < table->files.data_count; i++)
-        files[i] = i;
-    iceberg_sort_files(table, files, table->files.data_count);
-    struct iceberg_read read = {.table = table,
-                                .files = files,
-                                .file_count = table->files.data_count,
-                                .columns = columns,
-                                .column_count = count + 1};
+    size_t file_count = load->replaces ? table->files.data_count : load->copied_count;
+    for (size_t i = 0; i < file_count; i++)
+        files[i] = load->replaces ? i : load->copied[i];
+    iceberg_sort_files(table, files, file_count);
+    struct iceberg_read read = {
+        .table = table, .files = files, .file_count = file_count, .columns = columns, .column_count = count + 1};
     return iceberg_append_read(&read, sql, err);
 }
 
@@ -194,7 +196,7 @@ static void append_completed_changes(const struct iceberg_load *load, struct buf
 }
 
 static void append_keyed_rows(const struct iceberg_load *load, struct buf *sql) {
-    if (load->replaces) {
+    if (has_base(load)) {
         buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b ANTI JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
         iceberg_append_key_join(load, sql);
         buf_append_text(sql, " UNION ALL ");
@@ -271,6 +273,10 @@ static bool plan(struct iceberg_load *load, struct error *err) {
     return iceberg_plan_columns(load, err);
 }
 
+static bool remove_matches(struct iceberg_load *load, struct error *err) {
+    return load->given->copy_on_write ? iceberg_plan_copy(load, err) : iceberg_write_deletes(load, err);
+}
+
 static bool write_files(struct iceberg_load *load, struct error *err) {
     bool keyed = is_keyed(load);
     if (load->given->changes != NULL && !create_changes_view(load, err))
@@ -279,10 +285,10 @@ static bool write_files(struct iceberg_load *load, struct error *err) {
         return false;
     if ((keyed || load->replaces) && load->table->metadata != NULL && !iceberg_read_files(load->table, err))
         return false;
-    if (load->replaces && !create_base_view(load, err))
-        return false;
     if (keyed && !load->replaces &&
-        (!iceberg_check_files(load->table, err) || !iceberg_probe(load, err) || !iceberg_write_deletes(load, err)))
+        (!iceberg_check_files(load->table, err) || !iceberg_probe(load, err) || !remove_matches(load, err)))
+        return false;
+    if (has_base(load) && !create_base_view(load, err))
         return false;
     return write_rows(load, err);
 }
@@ -294,7 +300,9 @@ static void count_result(const struct iceberg_load *load, struct lake_result *re
         result->rows_written += (uint64_t)load->data[i].file.record_count;
     for (size_t i = 0; i < load->delete_count; i++)
         result->rows_removed += (uint64_t)load->deletes[i].file.record_count;
-    for (size_t i = 0; load->replaces && i < files->data_count; i++) {
+    for (size_t i = 0; has_base(load) && i < files->data_count; i++) {
+        if (!load->replaces && !load->rewrite->data[i])
+            continue;
         result->files_removed++;
         result->rows_removed += (uint64_t)files->data[i].entry.file.record_count;
     }

@@ -177,7 +177,8 @@ static bool plan_commit(struct iceberg_maintenance *maintenance, struct iceberg_
                         struct iceberg_rewrite *rewrite, struct error *err) {
     struct arena *arena = maintenance->arena;
     const struct iceberg_snapshot *planned = maintenance->planned->metadata->snapshot;
-    *rewrite = (struct iceberg_rewrite){.sequence_number = planned != NULL ? planned->sequence_number : 0};
+    *rewrite =
+        (struct iceberg_rewrite){.keeps_rows = true, .sequence_number = planned != NULL ? planned->sequence_number : 0};
     if (may_rewrite(now)) {
         if (!iceberg_read_files(now, err))
             return false;
@@ -186,7 +187,7 @@ static bool plan_commit(struct iceberg_maintenance *maintenance, struct iceberg_
         rewrite->deletes = arena_alloc(arena, (now->files.delete_count + 1) * sizeof *rewrite->deletes);
         rewrite->bins = arena_alloc(arena, (now->manifest_count + 1) * sizeof *rewrite->bins);
         take_groups(maintenance, now, rewrite);
-        if (iceberg_choose_manifests(now, rewrite))
+        if (iceberg_choose_manifests(now, true, rewrite))
             rewrite->has_snapshot = true;
     } else {
         for (size_t i = 0; i < maintenance->group_count; i++)

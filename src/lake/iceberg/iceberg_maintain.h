@@ -1,8 +1,8 @@
 /* Maintenance of an Iceberg table: one round, at most one commit of the table, then removal of files that nobody needs.
  *
  *   1. iceberg_maintain_compaction.c   per partition: small data files and those with many deleted rows are written anew,
- *      iceberg_maintain_deletes.c      delete files rolled up, or dropped when they name no row that lives
- *   2. iceberg_maintain_manifests.c    which manifests are written anew: those of files that go, and many small ones
+ *      iceberg_usage.c                 delete files rolled up, or dropped when they name no row that lives
+ *   2. iceberg_manifests.c             which manifests are written anew: those of files that go, and many small ones
  *   3. iceberg_maintain_expiry.c       which snapshots go
  *   4. iceberg_commit.c                one snapshot with the operation "replace" and the watermark of before
  *   5. iceberg_maintain_sweep.c        files of expired snapshots, old metadata files, orphans
@@ -25,16 +25,6 @@
 enum {
     ICEBERG_MERGE_MIN_FILES = 5, /* so many small files are worth a rewrite, or fewer that fill one */
     ICEBERG_MERGE_FACTOR = 4,    /* a file is merged with others that have a quarter of its size, or more, together */
-};
-
-/* What a commit does to the files of load->table. */
-struct iceberg_rewrite {
-    bool *data, *deletes;    /* which go: one for each file */
-    size_t *bins;            /* one for each manifest: 0 stays as it is, else those of a number become one manifest */
-    bool has_snapshot;       /* false: snapshots are expired, no file changes */
-    int64_t sequence_number; /* of new data files */
-    const int64_t *expired;
-    size_t expired_count;
 };
 
 /* What is done to one partition. Paths are as the manifests have them. */
@@ -70,31 +60,6 @@ struct iceberg_maintenance {
 bool iceberg_compact(struct iceberg_maintenance *maintenance, struct error *err);
 /* Of sizes in ascending order: how many, from the smallest on, should become one; 0: they are well as they are. */
 size_t iceberg_choose_run(const int64_t *sizes, size_t count, uint64_t target_bytes);
-
-/* --- iceberg_maintain_deletes.c */
-
-/* How many rows of a data file a delete file names. */
-struct iceberg_usage {
-    size_t data, deletes; /* indexes into planned->files */
-    int64_t rows;
-};
-/* Of the given data files, those with deletes; reads all delete files of their partitions. */
-bool iceberg_read_usage(struct iceberg_maintenance *maintenance, const size_t *files, size_t count,
-                        struct iceberg_usage **out, size_t *out_count, struct error *err);
-/* How many different rows of these data files are deleted. */
-bool iceberg_count_deleted(struct iceberg_maintenance *maintenance, const size_t *files, size_t count, int64_t *rows,
-                           struct error *err);
-/* Writes what the chosen delete files say of these data files, which are of one partition, to load.deletes: one file, or
- * none when it is nothing. */
-bool iceberg_roll_up(struct iceberg_maintenance *maintenance, const size_t *files, size_t count, const size_t *chosen,
-                     size_t chosen_count, struct error *err);
-
-/* --- iceberg_maintain_manifests.c */
-
-/* Fills rewrite->bins for the manifests of the table. True when there is any. */
-bool iceberg_choose_manifests(const struct iceberg_table *table, struct iceberg_rewrite *rewrite);
-/* False for a spec with a transform that sluice does not know. */
-bool iceberg_spec_is_writable(const struct iceberg_metadata *metadata, int32_t spec_id);
 
 /* --- iceberg_maintain_expiry.c */
 

@@ -141,7 +141,8 @@ static bool wants_usage(const struct iceberg_maintenance *maintenance, const str
 
 static bool read_usage(struct iceberg_maintenance *maintenance, struct choice *choice, struct error *err) {
     const struct part *part = choice->part;
-    if (!iceberg_read_usage(maintenance, part->data, part->data_count, &choice->usage, &choice->usage_count, err))
+    if (!iceberg_read_usage(&maintenance->load, part->data, part->data_count, &choice->usage, &choice->usage_count,
+                            err))
         return false;
     for (size_t i = 0; i < choice->usage_count; i++)
         maintenance->deleted[choice->usage[i].data] += choice->usage[i].rows;
@@ -250,7 +251,7 @@ static bool write_data(struct iceberg_maintenance *maintenance, const struct cho
         expected += file->record_count;
         spend(maintenance, file->size_bytes);
     }
-    if (!iceberg_count_deleted(maintenance, choice->rewritten, choice->rewritten_count, &deleted, err))
+    if (!iceberg_count_deleted(load, choice->rewritten, choice->rewritten_count, &deleted, err))
         return false;
     expected -= deleted;
     if (expected == 0)
@@ -329,7 +330,7 @@ static bool compact_part(struct iceberg_maintenance *maintenance, const struct p
     if (choice.rewritten_count > 0 && !write_data(maintenance, &choice, err))
         return false;
     if (choice.rolled_count > 0 &&
-        !iceberg_roll_up(maintenance, choice.left, choice.left_count, choice.rolled, choice.rolled_count, err))
+        !iceberg_roll_up(&maintenance->load, choice.left, choice.left_count, choice.rolled, choice.rolled_count, err))
         return false;
     add_group(maintenance, &choice);
     return fault_point("maintain.group_written", err);

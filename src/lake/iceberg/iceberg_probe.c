@@ -1,5 +1,6 @@
 /* Which rows the changes replace: first by the key bounds that the manifests have of each file, then by reading the key
  * columns of the files that are left. The engine skips their row groups by the smallest and largest changed key. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,4 +186,17 @@ bool iceberg_probe(struct iceberg_load *load, struct error *err) {
         collect(&probe);
     mem_free(probe.candidates);
     return ok && read_matches(load, err);
+}
+
+bool iceberg_find_touched(const struct iceberg_load *load, size_t **out, size_t *count, struct error *err) {
+    const char **numbers = NULL;
+    if (!engine_query_texts(load->connection, load->arena, "SELECT DISTINCT _sluice_file FROM " ICEBERG_MATCHES_TABLE,
+                            &numbers, count, err))
+        return false;
+    *out = arena_alloc(load->arena, (*count + 1) * sizeof **out);
+    for (size_t i = 0; i < *count; i++) {
+        (*out)[i] = strtoul(numbers[i], NULL, 10);
+        assert((*out)[i] < load->matched_count);
+    }
+    return true;
 }

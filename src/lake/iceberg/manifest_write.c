@@ -169,6 +169,20 @@ static void put_file(struct iceberg_manifest_writer *writer, const struct iceber
 
 /* --- what the list says of the manifest */
 
+/* Files of before a column of the partition became wider have their values in the narrower form. */
+static void promote_partition(struct iceberg_manifest_writer *writer, struct iceberg_file *file) {
+    struct slice *values = arena_alloc(&writer->arena, (writer->spec->field_count + 1) * sizeof *values);
+    for (size_t i = 0; i < writer->spec->field_count; i++) {
+        values[i] = file->partition[i];
+        if (!iceberg_value_is_valid(writer->types[i], values[i])) {
+            struct slice promoted = iceberg_value_promote(&writer->arena, writer->types[i], values[i]);
+            if (!iceberg_value_is_null(promoted))
+                values[i] = promoted;
+        }
+    }
+    file->partition = values;
+}
+
 static bool check_partition(const struct iceberg_manifest_writer *writer, const struct iceberg_file *file,
                             struct error *err) {
     for (size_t i = 0; i < writer->spec->field_count; i++)
@@ -228,16 +242,18 @@ bool iceberg_manifest_add(struct iceberg_manifest_writer *writer, const struct i
            (entry->snapshot_id != ICEBERG_NO_NUMBER && entry->sequence_number != ICEBERG_NO_NUMBER &&
             entry->file_sequence_number != ICEBERG_NO_NUMBER));
     assert((entry->file.content == ICEBERG_DATA_FILE) == (writer->file.content == ICEBERG_DATA_MANIFEST));
-    if (!check_partition(writer, &entry->file, err))
+    struct iceberg_file file = entry->file;
+    promote_partition(writer, &file);
+    if (!check_partition(writer, &file, err))
         return false;
     struct buf *out = &writer->avro.record;
     avro_put_long(out, entry->status);
     put_optional(out, entry->snapshot_id, ICEBERG_NO_NUMBER);
     put_optional(out, entry->sequence_number, ICEBERG_NO_NUMBER);
     put_optional(out, entry->file_sequence_number, ICEBERG_NO_NUMBER);
-    put_file(writer, &entry->file);
+    put_file(writer, &file);
     avro_writer_end_record(&writer->avro);
-    summarize(writer, &entry->file);
+    summarize(writer, &file);
     count_entry(&writer->file, entry);
     return true;
 }

@@ -1,6 +1,6 @@
 /* Which manifests are written anew: those that list a file that goes, and small ones once there are many, those of one spec
  * and one kind of content together. */
-#include "lake/iceberg/iceberg_maintain.h"
+#include "lake/iceberg/iceberg.h"
 
 enum {
     MANIFEST_TARGET_BYTES = 8 << 20,
@@ -55,12 +55,13 @@ static void fill_bins(const struct iceberg_table *table, const bool *wanted, siz
     }
 }
 
-bool iceberg_choose_manifests(const struct iceberg_table *table, struct iceberg_rewrite *rewrite) {
+bool iceberg_choose_manifests(const struct iceberg_table *table, bool merge_small, struct iceberg_rewrite *rewrite) {
     bool *wanted = mem_zalloc((table->manifest_count + 1) * sizeof *wanted);
     size_t last = 0;
     mark(table->files.data, table->files.data_count, rewrite->data, wanted);
     mark(table->files.deletes, table->files.delete_count, rewrite->deletes, wanted);
-    add_small(table, wanted);
+    if (merge_small)
+        add_small(table, wanted);
     for (size_t i = 0; i < table->manifest_count; i++)
         if (wanted[i] && rewrite->bins[i] == 0)
             fill_bins(table, wanted, i, rewrite->bins, &last);
