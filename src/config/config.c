@@ -231,6 +231,10 @@ enum write_mode config_write_mode(const struct config *config, const struct conf
     return entry != NULL && entry->has_write_mode ? entry->write_mode : config->lake.write_mode;
 }
 
+int64_t config_format_version(const struct config *config, const struct config_table *entry) {
+    return entry != NULL && entry->has_format_version ? entry->format_version : config->lake.format_version;
+}
+
 /* '/' and '%' would make two names one folder; '=' is Hive's; the others are patterns or separators to some reader. */
 static void append_folder_name(struct buf *out, const char *name) {
     for (const char *p = name; *p != '\0'; p++) {

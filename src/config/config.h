@@ -59,6 +59,7 @@ struct config_lake {
     const char *database;
     const char *table_name; /* "{table}", "{schema}_{table}" */
     const char *format;     /* parquet, iceberg */
+    int64_t format_version;
     int64_t target_file_size_bytes;
     enum write_mode write_mode;
 };
@@ -103,6 +104,8 @@ struct config_table {
     enum schema_change schema_change;
     bool soft_delete;
     enum history history;
+    int64_t format_version;
+    bool has_format_version; /* false: as in `lake` */
     enum write_mode write_mode;
     bool has_bad_rows, has_schema_change; /* false: as in `load` */
     bool has_write_mode;                  /* false: as in `lake` */
@@ -141,6 +144,8 @@ enum bad_rows config_bad_rows(const struct config *config, const struct config_t
 enum schema_change config_schema_change(const struct config *config, const struct config_table *entry);
 /* How its loads replace rows: likewise. */
 enum write_mode config_write_mode(const struct config *config, const struct config_table *entry);
+
+int64_t config_format_version(const struct config *config, const struct config_table *entry); /* likewise */
 
 /* The lake folder of a table: table_name with {schema} and {table} replaced, '/' at its end; in the arena. Characters
  * that cannot be in a folder's name are percent-encoded. */

@@ -64,6 +64,7 @@ struct lake_load {
     const char *changes;
     bool has_unchanged;
     bool keep_deleted;  /* 'D' makes the row equal to the change too, and is its Op */
+    int format_version; /* of a format that has such: the table becomes it, and never an earlier one; 0: the usual */
     bool copy_on_write; /* files with rows that are replaced are written anew, also where the format has another way */
     struct lake_watermark watermark;
     /* Called when all rows were read and written, right before the commit; false stops it. NULL: nothing is to be done. */

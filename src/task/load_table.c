@@ -195,6 +195,7 @@ static struct lake_load lake_load_of(struct load_run *run, const char *full_load
         .changes = changes->table,
         .has_unchanged = changes->has_unchanged,
         .keep_deleted = keeps_deleted(run),
+        .format_version = (int)config_format_version(run->pass->config, run->input.config),
         .copy_on_write = config_write_mode(run->pass->config, run->input.config) == WRITE_COPY_ON_WRITE,
         .watermark = {.last_full_load_date = run->plan.last_full_load_date,
                       .last_incremental_file = run->plan.last_incremental_file,

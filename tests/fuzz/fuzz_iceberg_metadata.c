@@ -51,7 +51,7 @@ static void remove_snapshots(struct iceberg_metadata *metadata) {
 }
 
 static void change(struct iceberg_metadata *metadata, uint8_t what) {
-    iceberg_metadata_upgrade(metadata);
+    iceberg_metadata_upgrade(metadata, (what & 16) != 0 ? 3 : 2);
     if ((what & 1) != 0)
         add_column(metadata);
     if ((what & 2) != 0)

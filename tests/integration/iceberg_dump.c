@@ -404,7 +404,7 @@ static void write_table(const char *catalog) {
     else
         write.metadata =
             iceberg_metadata_new(get_text(write.json, "location"), (int)get_number(write.json, "format_version"));
-    iceberg_metadata_upgrade(write.metadata);
+    iceberg_metadata_upgrade(write.metadata, 2);
     if (json_object_get(write.json, "fields") != NULL)
         set_columns(&write);
     if (json_object_get(write.json, "files") != NULL)

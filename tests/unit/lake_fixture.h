@@ -23,6 +23,7 @@
 
 struct fixture {
     const struct lake_format_ops *format;
+    int format_version; /* of iceberg tables; 0: the usual */
     char *root; /* of the lake; the catalog is beside it */
     struct store *store;
     struct engine *engine;
@@ -85,6 +86,12 @@ static inline int setup_format(void **state, const struct lake_format_ops *forma
 static inline int setup(void **state) { return setup_format(state, &lake_parquet_ops); }
 __attribute__((unused)) static inline int setup_iceberg(void **state) { return setup_format(state, &lake_iceberg_ops); }
 
+__attribute__((unused)) static inline int setup_iceberg_third(void **state) {
+    setup_format(state, &lake_iceberg_ops);
+    ((struct fixture *)*state)->format_version = 3;
+    return 0;
+}
+
 static inline int teardown(void **state) {
     struct fixture *f = *state;
     fixture_close(f);
@@ -96,6 +103,7 @@ static inline int teardown(void **state) {
 #define EACH_FORMAT(test)                                                                                              \
     cmocka_unit_test_setup_teardown(test, setup, teardown),                                                            \
         cmocka_unit_test_setup_teardown(test, setup_iceberg, teardown)
+#define EACH_VERSION(test) EACH_FORMAT(test), cmocka_unit_test_setup_teardown(test, setup_iceberg_third, teardown)
 
 /* --- loading and reading */
 
@@ -119,6 +127,8 @@ static inline bool load_open_table(struct fixture *f, struct lake_table *table, 
         mem_free(sql);
         load.changes = "incoming";
     }
+    if (load.format_version == 0)
+        load.format_version = f->format_version;
     return lake_load(table, f->connection, &load, result, &f->err);
 }
 

@@ -92,7 +92,7 @@ static void test_first(void **state) {
     assert_null(metadata->uuid);
     assert_int_equal(metadata->spec->fields[1].id, 1001);
     assert_int_equal(metadata->last_partition_id, 1001);
-    iceberg_metadata_upgrade(metadata);
+    iceberg_metadata_upgrade(metadata, 2);
     assert_int_equal(metadata->format_version, 2);
     assert_int_equal(strlen(metadata->uuid), 36);
     assert_null(json_object_get(metadata->json, "schema"));

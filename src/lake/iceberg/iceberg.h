@@ -1,10 +1,12 @@
-/* The iceberg table format: a table of Apache Iceberg's specification, version 2 (one that others made version 3 stays so).
+/* The iceberg table format: a table of Apache Iceberg's specification, version 2, or 3 when that is asked for; a table that is 3
+ * stays so.
  *
  *   <table>/metadata/00012-<uuid>.metadata.json        a version: columns, partitions, snapshots; the catalog names the current
  *   <table>/metadata/snap-<id>-<commit>.avro           a snapshot's manifest list
  *   <table>/metadata/<commit>-m<n>.avro                manifests
  *   <table>/data/<column>=<value>/…/<commit>-<n>.parquet           rows
  *   <table>/data/<column>=<value>/…/<commit>-<n>-deletes.parquet   positions of rows that are no more
+ *   <table>/data/<commit>-<n>-deletes.puffin                       the same in version 3: a deletion vector a data file
  *
  * A commit, and what a crash leaves behind each step:
  *   1. data files, delete files, manifests, the list, the next metadata file, each durable    nothing that a reader sees
@@ -14,7 +16,8 @@
  * A load of changes finds the rows to replace (iceberg_probe.c), writes their positions into delete files and the new rows
  * into data files; everything else stays, manifests too. With copy-on-write (iceberg_copy.c) the data files that have such
  * rows are replaced by files with their other rows and the new ones, and only manifests that list them are written again. A
- * full load replaces all files in one snapshot.
+ * full load replaces all files in one snapshot. In version 3 the positions go into deletion vectors (iceberg_vectors_write.c), and
+ * rows have ids.
  *
  * The watermark is in the summary of our snapshots. When another writer committed since, it is found by going back through
  * the parents; a table's properties have it too, for when those are expired.
@@ -31,6 +34,8 @@
 #include "lake/schema.h"
 
 #define ICEBERG_OP_COLUMN "Op"
+#define ICEBERG_PUFFIN_FORMAT "PUFFIN" /* a manifest's word for it */
+#define ICEBERG_NO_FILE SIZE_MAX
 
 enum {
     ICEBERG_COMMIT_BYTES = 17,                /* 16 hexadecimal digits and the end */
@@ -42,10 +47,13 @@ enum {
 /* A file of the current snapshot. */
 struct iceberg_live_file {
     struct iceberg_entry entry;
+    const char
+        *key; /* the file's path; of a deletion vector, whose file has others, with its place: no two are the same */
     int32_t spec_id;
     size_t manifest;  /* index into table->manifests */
     size_t partition; /* numbers the pairs of spec and values: files of the same number are in the same partition */
-    bool has_deletes; /* of a data file: delete files may name rows of it */
+    size_t vector;    /* of a data file: its deletion vector in `deletes`, which says all; ICEBERG_NO_FILE: none */
+    bool has_deletes; /* of a data file: a deletion vector or delete files may name rows of it */
     bool by_name;     /* of a data file: its columns have no field ids, the table's name mapping says which they are */
 };
 
@@ -90,8 +98,27 @@ const char *iceberg_location(const struct lake *lake, struct arena *arena, const
 bool iceberg_read_list(struct iceberg_table *table, struct error *err);
 /* The files of the current snapshot into table->files, once. Of a table with a name mapping the footers are read too. */
 bool iceberg_read_files(struct iceberg_table *table, struct error *err);
-/* Kind OUTSIDE when there are files that sluice cannot read: not Parquet, equality deletes, deletion vectors. */
+/* Kind OUTSIDE when there are files that sluice cannot read: not Parquet, equality deletes. */
 bool iceberg_check_files(const struct iceberg_table *table, struct error *err);
+
+/* --- iceberg_vectors.c: deletion vectors, of version 3 */
+
+struct iceberg_load;
+struct roaring;
+
+bool iceberg_is_vector(const struct iceberg_file *file);
+/* Kind DATA when the entry lacks what a deletion vector's has to have. The calls below want it checked. */
+bool iceberg_check_vector(const struct iceberg_file *file, struct error *err);
+/* The positions of the rows of `data` that are no more, into a set that is initialized and empty. Kind DATA for damage, also
+ * when they are not what the manifests say. */
+bool iceberg_read_vector(const struct lake *lake, const struct iceberg_file *vector, const struct iceberg_file *data,
+                         struct roaring *out, struct error *err);
+/* The same of the rows of ICEBERG_MATCHES_TABLE, with what was deleted before, to load->deletes and load->rewrite
+ * (iceberg_vectors_write.c). */
+bool iceberg_write_vectors(struct iceberg_load *load, struct error *err);
+/* The text, quoted, by which sluice_positions reads it. */
+bool iceberg_append_vector(const struct lake *lake, const struct iceberg_file *vector, const struct iceberg_file *data,
+                           struct buf *sql, struct error *err);
 
 /* --- iceberg_mapping.c: files without field ids, which other writers added as they were */
 
@@ -103,8 +130,8 @@ const json_t *iceberg_mapped_names(const struct iceberg_table *table, int32_t fi
 /* --- iceberg_read.c: SQL that reads files of the current snapshot */
 
 struct iceberg_read_column {
-    int32_t field_id; /* 0: the column is not in any file: its initial value, or NULL */
-    struct column as; /* name and type of the result */
+    int32_t field_id; /* 0: the column is not in any file */
+    struct column as; /* name and type of the result; `initial` is what rows have in whose file the column is not */
 };
 
 /* Rows of some data files without those that are deleted. */
@@ -114,9 +141,16 @@ struct iceberg_read {
     size_t file_count;
     const struct iceberg_read_column *columns;
     size_t column_count;
-    bool with_position; /* also _sluice_file BIGINT, an index into `files`, and _sluice_row BIGINT */
-    const char *join;   /* "JOIN … ON …" with the rows as b; the result has b's columns only; NULL: none */
+    bool with_position;         /* also _sluice_file BIGINT, an index into `files`, and _sluice_row BIGINT */
+    const char *const *lineage; /* names of two more columns, iceberg_lineage's; NULL: none */
+    const char *join;           /* "JOIN … ON …" with the rows as b; the result has b's columns only; NULL: none */
 };
+/* Version 3: each row has an id, and the number of the commit that wrote it last. A row that moves to another file takes both
+ * with it; what is written for a change is a new row, as the specification leaves it to writers. The names of these columns
+ * beside others; NULL for a table of an earlier version. */
+const char *const *iceberg_lineage(const struct iceberg_metadata *metadata, struct arena *arena,
+                                   const struct lake_schema *schema);
+enum { ICEBERG_LINEAGE = 2, ICEBERG_ROW_ID = 2147483540, ICEBERG_ROW_SEQUENCE_ID = 2147483539 };
 /* Those without deletes first; in each half, those with field ids first. */
 void iceberg_sort_files(const struct iceberg_table *table, size_t *files, size_t count);
 bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err);
@@ -127,6 +161,9 @@ bool iceberg_append_deleted(const struct iceberg_read *read, struct buf *sql, st
 /* The columns Op and the version's, for a read that wants all of them; in the arena. */
 struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *table, struct arena *arena,
                                                     size_t *count);
+/* A column of a load, for a read of the rows that exist. */
+struct iceberg_read_column iceberg_column_before(const struct iceberg_load *load,
+                                                 const struct lake_schema_column *column);
 /* CAST('…' AS type) of a raw text, or of NULL. */
 void iceberg_append_literal(struct buf *sql, const char *text, struct type type);
 
@@ -167,7 +204,8 @@ struct iceberg_load {
     size_t matched_count;
     struct iceberg_new_file *data, *deletes; /* written */
     size_t data_count, data_capacity, delete_count, delete_capacity;
-    const char **written; /* names of all objects that were written, for when the load fails */
+    uint64_t deleted_rows; /* by `deletes`, which may name rows that were deleted before too */
+    const char **written;  /* names of all objects that were written, for when the load fails */
     size_t written_count, written_capacity;
     size_t kept;                           /* iceberg_forget leaves the first so many of them */
     const struct iceberg_rewrite *rewrite; /* NULL: files are added only, or all replaced */
@@ -200,6 +238,8 @@ void iceberg_drop_stage(const struct iceberg_load *load, const char *stage);
 
 /* Fills version.columns, partition and the ids. Kind DATA when the table is not one of sluice's. */
 bool iceberg_show_columns(struct iceberg_table *table, struct error *err);
+/* A default value of a schema (the specification's "JSON single-value serialization") as a raw text; NULL for null. */
+const char *iceberg_default_text(struct arena *arena, struct type type, const json_t *value);
 /* load->next gets the columns and partitions of load->schema, load->field_ids the ids. */
 bool iceberg_plan_columns(struct iceberg_load *load, struct error *err);
 
@@ -224,13 +264,14 @@ struct iceberg_rows {
     const char *sql;   /* SELECT "Op", columns…[, _seq] */
     const char *order; /* a list of its columns; NULL: none */
     bool has_seq;
+    const char *const *lineage; /* the columns of iceberg_read's that it has before _seq; NULL: none */
 };
 bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *rows, struct error *err);
 /* The same for rows that are all in one partition, of any of the table's specs. */
 bool iceberg_write_partition(struct iceberg_load *load, const struct iceberg_rows *rows,
                              const struct iceberg_spec *spec, const struct slice *partition, struct error *err);
 
-/* --- iceberg_deletes.c: ICEBERG_MATCHES_TABLE to delete files */
+/* --- iceberg_deletes.c: ICEBERG_MATCHES_TABLE to delete files, in version 3 to deletion vectors */
 bool iceberg_write_deletes(struct iceberg_load *load, struct error *err);
 
 /* --- iceberg_usage.c: which rows delete files name */

@@ -62,6 +62,8 @@ bool iceberg_show_columns(struct iceberg_table *table, struct error *err) {
             ids[count] = field->id;
             columns[count++] = (struct column){
                 .name = field->name, .type = type, .nullable = true, .id = source_id_of(pairs, field->id)};
+            columns[count - 1].initial =
+                iceberg_default_text(&table->arena, type, json_object_get(field->json, "initial-default"));
         }
     }
     table->base.version.columns = columns;
@@ -176,4 +178,17 @@ bool iceberg_plan_columns(struct iceberg_load *load, struct error *err) {
         return false;
     set_source_columns(load);
     return true;
+}
+
+/* --- lineage */
+
+const char *const *iceberg_lineage(const struct iceberg_metadata *metadata, struct arena *arena,
+                                   const struct lake_schema *schema) {
+    static const char *const usual[ICEBERG_LINEAGE] = {"_row_id", "_last_updated_sequence_number"};
+    if (metadata->format_version < 3)
+        return NULL;
+    const char **names = arena_alloc(arena, ICEBERG_LINEAGE * sizeof *names);
+    for (size_t i = 0; i < ICEBERG_LINEAGE; i++) /* readers go by the ids */
+        names[i] = lake_schema_find(schema, usual[i]) < 0 ? usual[i] : arena_printf(arena, "_sluice%s", usual[i]);
+    return names;
 }

@@ -187,28 +187,31 @@ static bool make_manifests(struct commit *commit, struct error *err) {
 
 struct totals {
     int64_t files, records, bytes;
+    int64_t vectors; /* of the files */
 };
+
+/* A vector's file has others too. */
+static void count_file(struct totals *totals, const struct iceberg_file *file) {
+    bool is_vector = iceberg_is_vector(file);
+    totals->files++;
+    totals->vectors += is_vector;
+    totals->records += file->record_count;
+    totals->bytes += is_vector ? file->content_size : file->size_bytes;
+}
 
 static struct totals totals_of(const struct iceberg_new_file *files, size_t count) {
     struct totals totals = {0};
-    for (size_t i = 0; i < count; i++) {
-        totals.files++;
-        totals.records += files[i].file.record_count;
-        totals.bytes += files[i].file.size_bytes;
-    }
+    for (size_t i = 0; i < count; i++)
+        count_file(&totals, &files[i].file);
     return totals;
 }
 
 /* Of all files, or of those that are marked. */
 static struct totals totals_of_live(const struct iceberg_live_file *files, size_t count, const bool *marked) {
     struct totals totals = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (marked != NULL && !marked[i])
-            continue;
-        totals.files++;
-        totals.records += files[i].entry.file.record_count;
-        totals.bytes += files[i].entry.file.size_bytes;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (marked == NULL || marked[i])
+            count_file(&totals, &files[i].entry.file);
     return totals;
 }
 
@@ -262,13 +265,15 @@ static json_t *make_summary(const struct commit *commit) {
     set_change(summary, "added-data-files", data.files);
     set_change(summary, "added-records", data.records);
     set_change(summary, "added-delete-files", deletes.files);
-    set_change(summary, "added-position-delete-files", deletes.files);
+    set_change(summary, "added-position-delete-files", deletes.files - deletes.vectors);
+    set_change(summary, "added-dvs", deletes.vectors);
     set_change(summary, "added-position-deletes", deletes.records);
     set_change(summary, "added-files-size", data.bytes + deletes.bytes);
     set_change(summary, "deleted-data-files", gone.files);
     set_change(summary, "deleted-records", gone.records);
     set_change(summary, "removed-delete-files", gone_deletes.files);
-    set_change(summary, "removed-position-delete-files", gone_deletes.files);
+    set_change(summary, "removed-position-delete-files", gone_deletes.files - gone_deletes.vectors);
+    set_change(summary, "removed-dvs", gone_deletes.vectors);
     set_change(summary, "removed-position-deletes", gone_deletes.records);
     set_change(summary, "removed-files-size", gone.bytes + gone_deletes.bytes);
     set_total(commit, summary, "total-data-files", data.files, gone.files);

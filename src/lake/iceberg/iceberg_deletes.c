@@ -58,6 +58,7 @@ static void take_file(struct iceberg_load *load, const struct value *row, const 
     iceberg_take_metrics(load->arena, row, fields, sizeof fields / sizeof *fields, &new.file);
     load->deletes = mem_grow(load->deletes, load->delete_count, &load->delete_capacity, sizeof new);
     load->deletes[load->delete_count++] = new;
+    load->deleted_rows += (uint64_t) new.file.record_count;
 }
 
 /* The delete file of one partition. */
@@ -90,6 +91,8 @@ static bool write_one(struct iceberg_load *load, const char *folder, const struc
 bool iceberg_write_deletes(struct iceberg_load *load, struct error *err) {
     struct touched *touched = NULL;
     size_t count = 0;
+    if (load->next->format_version >= 3) /* which takes no new delete files */
+        return iceberg_write_vectors(load, err);
     const char *folder = iceberg_data_name(load, err);
     if (folder == NULL || !find_touched(load, &touched, &count, err))
         return false;

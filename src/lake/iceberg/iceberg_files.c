@@ -34,10 +34,13 @@ static void take_entry(struct collection *to, const struct iceberg_manifest_file
     if (entry->status == ICEBERG_DELETED)
         return;
     struct iceberg_files *files = to->files;
-    struct iceberg_live_file live = {.spec_id = manifest->spec_id,
-                                     .manifest = (size_t)(manifest - to->table->manifests)};
+    struct iceberg_live_file live = {
+        .vector = ICEBERG_NO_FILE, .spec_id = manifest->spec_id, .manifest = (size_t)(manifest - to->table->manifests)};
     size_t fields = iceberg_metadata_spec(to->table->metadata, manifest->spec_id)->field_count;
     iceberg_entry_copy(&to->table->arena, entry, fields, &live.entry);
+    live.key = iceberg_is_vector(&entry->file) ? arena_printf(&to->table->arena, "%s@%lld", live.entry.file.path,
+                                                              (long long)entry->file.content_offset)
+                                               : live.entry.file.path;
     if (entry->file.content == ICEBERG_DATA_FILE) {
         files->data = mem_grow(files->data, files->data_count, &to->data_capacity, sizeof live);
         files->data[files->data_count++] = live;
@@ -159,14 +162,42 @@ static void mark_deleted_from(struct iceberg_live_file *const *sorted, size_t co
             sorted[i]->has_deletes = true;
 }
 
-static void mark_deletes(struct iceberg_files *files) {
+/* Readers leave out the delete files of a data file that has a vector, so which one counts must not be a matter of chance. */
+static bool mark_vector(struct iceberg_live_file *const *sorted, const struct iceberg_files *files, size_t vector,
+                        struct error *err) {
+    const struct iceberg_live_file *deletes = &files->deletes[vector];
+    const char *path = deletes->entry.file.referenced_file;
+    size_t at = first_at(sorted, files->data_count, slice_of(path));
+    if (at == files->data_count || strcmp(sorted[at]->entry.file.path, path) != 0 ||
+        sorted[at]->partition != deletes->partition ||
+        sorted[at]->entry.sequence_number > deletes->entry.sequence_number)
+        return true; /* its data file went: another writer left it */
+    if (sorted[at]->vector != ICEBERG_NO_FILE)
+        return error_set(
+            err, ERROR_DATA,
+            "%s has two deletion vectors, which another writer left: rewrite its rows with the engine that "
+            "made them",
+            path);
+    sorted[at]->vector = vector;
+    sorted[at]->has_deletes = true;
+    return true;
+}
+
+static bool mark_deletes(struct iceberg_files *files, struct error *err) {
     struct iceberg_live_file **sorted = mem_alloc((files->data_count + 1) * sizeof *sorted);
+    bool ok = true;
     for (size_t i = 0; i < files->data_count; i++)
         sorted[i] = &files->data[i];
     qsort(sorted, files->data_count, sizeof *sorted, compare_paths);
-    for (size_t i = 0; i < files->delete_count; i++)
-        mark_deleted_from(sorted, files->data_count, &files->deletes[i]);
+    for (size_t i = 0; ok && i < files->delete_count; i++) {
+        const struct iceberg_file *file = &files->deletes[i].entry.file;
+        if (iceberg_is_vector(file))
+            ok = iceberg_check_vector(file, err) && mark_vector(sorted, files, i, err);
+        else
+            mark_deleted_from(sorted, files->data_count, &files->deletes[i]);
+    }
     mem_free(sorted);
+    return ok;
 }
 
 bool iceberg_read_files(struct iceberg_table *table, struct error *err) {
@@ -176,8 +207,7 @@ bool iceberg_read_files(struct iceberg_table *table, struct error *err) {
             return false;
     if (!table->has_files) {
         number_partitions(table);
-        mark_deletes(&table->files);
-        table->has_files = iceberg_read_mapping(table, err);
+        table->has_files = mark_deletes(&table->files, err) && iceberg_read_mapping(table, err);
     }
     return table->has_files;
 }
@@ -190,7 +220,7 @@ static bool check_file(const struct iceberg_file *file, struct error *err) {
                          "%s has equality deletes of another writer, which sluice does not read: let that writer "
                          "compact the table (rewrite_data_files)",
                          file->path);
-    if (strcasecmp(file->format, "PARQUET") != 0)
+    if (strcasecmp(file->format, "PARQUET") != 0 && !iceberg_is_vector(file))
         return error_set(err, ERROR_OUTSIDE,
                          "%s is in format %s, and sluice reads Parquet only: rewrite the table with the engine that "
                          "made it",

@@ -61,6 +61,12 @@ static bool create_changes_view(const struct iceberg_load *load, struct error *e
 
 static bool has_base(const struct iceberg_load *load) { return load->replaces || load->copied_count > 0; }
 
+/* Rows that are there already keep their ids. */
+static const char *const *lineage_of(const struct iceberg_load *load) {
+    bool moves_rows = has_base(load) && load->given->full_load_sql == NULL;
+    return moves_rows ? iceberg_lineage(load->next, load->arena, &load->schema) : NULL;
+}
+
 /* The rows that exist, of all files or of those that are copied, with the columns of the load's schema. */
 static bool append_existing_rows(const struct iceberg_load *load, struct buf *sql, struct error *err) {
     struct iceberg_table *table = load->table;
@@ -71,17 +77,18 @@ static bool append_existing_rows(const struct iceberg_load *load, struct buf *sq
         return false;
     columns[0] =
         (struct iceberg_read_column){table->op_field, {.name = ICEBERG_OP_COLUMN, .type = {.kind = TYPE_STRING}}};
-    for (size_t i = 0; i < count; i++) {
-        int before = load->schema.columns[i].before;
-        columns[i + 1] =
-            (struct iceberg_read_column){before >= 0 ? table->field_ids[before] : 0, load->schema.columns[i].column};
-    }
+    for (size_t i = 0; i < count; i++)
+        columns[i + 1] = iceberg_column_before(load, &load->schema.columns[i]);
     size_t file_count = load->replaces ? table->files.data_count : load->copied_count;
     for (size_t i = 0; i < file_count; i++)
         files[i] = load->replaces ? i : load->copied[i];
     iceberg_sort_files(table, files, file_count);
-    struct iceberg_read read = {
-        .table = table, .files = files, .file_count = file_count, .columns = columns, .column_count = count + 1};
+    struct iceberg_read read = {.table = table,
+                                .files = files,
+                                .file_count = file_count,
+                                .columns = columns,
+                                .column_count = count + 1,
+                                .lineage = lineage_of(load)};
     return iceberg_append_read(&read, sql, err);
 }
 
@@ -153,12 +160,19 @@ static void append_key_names(const struct iceberg_load *load, struct buf *sql) {
 
 /* --- which rows are written */
 
+/* Rows of changes get ids of their own. */
+static void append_no_lineage(const struct iceberg_load *load, struct buf *sql) {
+    if (lineage_of(load) != NULL)
+        buf_append_text(sql, ", CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)");
+}
+
 static void append_plain_changes(const struct iceberg_load *load, bool with_seq, struct buf *sql) {
     buf_append_text(sql, "SELECT c._op AS \"Op\"");
     for (size_t i = 0; i < load->schema.column_count; i++) {
         buf_append_text(sql, ", c.");
         buf_append_sql_name(sql, load->schema.columns[i].column.name);
     }
+    append_no_lineage(load, sql);
     buf_append_text(sql, with_seq ? ", c._seq" : "");
     buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c");
 }
@@ -183,6 +197,7 @@ static void append_completed_changes(const struct iceberg_load *load, struct buf
         buf_append_text(sql, " AS ");
         buf_append_sql_name(sql, column->column.name);
     }
+    append_no_lineage(load, sql);
     buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
     append_key_names(load, sql);
     if (load->replaces) {
@@ -226,7 +241,7 @@ static bool write_rows(struct iceberg_load *load, struct error *err) {
         return true;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_init(&order, BUF_MAX_DEFAULT);
-    struct iceberg_rows rows = {0};
+    struct iceberg_rows rows = {.lineage = lineage_of(load)};
     if (is_keyed(load)) {
         append_keyed_rows(load, &sql);
         append_key_names(load, &order);
@@ -255,12 +270,13 @@ void iceberg_make_commit_id(char out[ICEBERG_COMMIT_BYTES]) {
 static void start(struct iceberg_load *load) {
     const struct iceberg_table *table = load->table;
     const struct lake *lake = table->base.lake;
+    int version = load->given->format_version > 2 ? 3 : 2;
     iceberg_make_commit_id(load->commit);
     if (table->metadata != NULL)
         load->next = iceberg_metadata_copy(table->metadata);
     else
-        load->next = iceberg_metadata_new(iceberg_location(lake, load->arena, table->catalog_table.name), 2);
-    iceberg_metadata_upgrade(load->next);
+        load->next = iceberg_metadata_new(iceberg_location(lake, load->arena, table->catalog_table.name), version);
+    iceberg_metadata_upgrade(load->next, version);
 }
 
 /* Existing rows need another form only for a column that has a value in them from the start: version 2 has no defaults. All
@@ -298,8 +314,7 @@ static void count_result(const struct iceberg_load *load, struct lake_result *re
     result->files_written = load->data_count + load->delete_count;
     for (size_t i = 0; i < load->data_count; i++)
         result->rows_written += (uint64_t)load->data[i].file.record_count;
-    for (size_t i = 0; i < load->delete_count; i++)
-        result->rows_removed += (uint64_t)load->deletes[i].file.record_count;
+    result->rows_removed = load->deleted_rows;
     for (size_t i = 0; has_base(load) && i < files->data_count; i++) {
         if (!load->replaces && !load->rewrite->data[i])
             continue;

@@ -10,7 +10,7 @@
 
 enum { COMMIT_ATTEMPTS = 6, COMMIT_FIRST_PAUSE_MS = 20 };
 
-/* --- paths */
+/* --- paths: the keys of files */
 
 static int compare_paths(const void *left, const void *right) {
     return strcmp(*(const char *const *)left, *(const char *const *)right);
@@ -24,7 +24,7 @@ struct paths {
 static struct paths paths_of(const struct iceberg_live_file *files, size_t count) {
     struct paths paths = {mem_alloc((count + 1) * sizeof *paths.sorted), count};
     for (size_t i = 0; i < count; i++)
-        paths.sorted[i] = files[i].entry.file.path;
+        paths.sorted[i] = files[i].key;
     qsort(paths.sorted, count, sizeof *paths.sorted, compare_paths);
     return paths;
 }
@@ -94,7 +94,7 @@ static void give_up_named(struct iceberg_maintenance *maintenance, const struct 
     struct paths known = paths_of(planned->deletes, planned->delete_count);
     for (size_t i = 0; i < now->files.delete_count; i++) {
         const struct iceberg_file *deletes = &now->files.deletes[i].entry.file;
-        if (has_path(&known, deletes->path))
+        if (has_path(&known, now->files.deletes[i].key))
             continue;
         for (size_t j = 0; j < maintenance->group_count; j++)
             if (names_any(deletes, &maintenance->groups[j]))
@@ -107,7 +107,9 @@ static void give_up_named(struct iceberg_maintenance *maintenance, const struct 
 static void validate(struct iceberg_maintenance *maintenance, const struct iceberg_table *now) {
     struct paths data = paths_of(now->files.data, now->files.data_count);
     struct paths deletes = paths_of(now->files.deletes, now->files.delete_count);
-    bool follows = follows_plan(maintenance, now);
+    /* Of a table that became version 3 since, rows would lose the ids that they have now. */
+    bool follows = follows_plan(maintenance, now) &&
+                   now->metadata->format_version == maintenance->planned->metadata->format_version;
     for (size_t i = 0; i < maintenance->group_count; i++) {
         struct iceberg_group *group = &maintenance->groups[i];
         if (!follows || !has_paths(&data, group->data, group->data_count) ||
@@ -124,7 +126,7 @@ static void validate(struct iceberg_maintenance *maintenance, const struct icebe
 
 static void mark_paths(const struct iceberg_live_file *files, size_t count, const struct paths *gone, bool *marks) {
     for (size_t i = 0; i < count; i++)
-        marks[i] = has_path(gone, files[i].entry.file.path);
+        marks[i] = has_path(gone, files[i].key);
 }
 
 /* Everything that the groups put in or take out. */
@@ -168,18 +170,13 @@ static void take_groups(struct iceberg_maintenance *maintenance, const struct ic
     mem_free(deletes.sorted);
 }
 
-/* Version 3 gives every row an id, which a manifest that is written anew would have to carry. */
-static bool may_rewrite(const struct iceberg_table *table) {
-    return table->metadata->snapshot != NULL && table->metadata->format_version <= 2;
-}
-
 static bool plan_commit(struct iceberg_maintenance *maintenance, struct iceberg_table *now,
                         struct iceberg_rewrite *rewrite, struct error *err) {
     struct arena *arena = maintenance->arena;
     const struct iceberg_snapshot *planned = maintenance->planned->metadata->snapshot;
     *rewrite =
         (struct iceberg_rewrite){.keeps_rows = true, .sequence_number = planned != NULL ? planned->sequence_number : 0};
-    if (may_rewrite(now)) {
+    if (now->metadata->snapshot != NULL) {
         if (!iceberg_read_files(now, err))
             return false;
         validate(maintenance, now);
@@ -207,7 +204,7 @@ static bool commit_to(struct iceberg_maintenance *maintenance, struct iceberg_ta
     load->given = &given;
     load->rewrite = rewrite;
     load->next = iceberg_metadata_copy(now->metadata);
-    iceberg_metadata_upgrade(load->next);
+    iceberg_metadata_upgrade(load->next, 2);
     load->kept = load->written_count;
     /* a failed commit's names are not used again: the catalog may have taken it all the same */
     iceberg_make_commit_id(load->commit);
@@ -277,8 +274,6 @@ static bool commit_all(struct iceberg_maintenance *maintenance, struct error *er
 static const char *find_obstacle(const struct iceberg_table *table) {
     const struct iceberg_schema *schema = table->metadata->schema;
     struct error why;
-    if (table->metadata->format_version > 2)
-        return "the table has format version 3, whose row ids sluice does not carry over";
     for (size_t i = 0; i < schema->field_count; i++) {
         struct type type;
         if (!iceberg_type_to_lake(schema->fields[i].type, &type))
@@ -324,6 +319,7 @@ static void start_load(struct iceberg_maintenance *maintenance, struct engine_co
     for (size_t i = 0; i < version->column_count; i++)
         load->field_ids[i] = maintenance->planned->field_ids[i];
     iceberg_make_commit_id(load->commit);
+    maintenance->lineage = iceberg_lineage(load->next, maintenance->arena, &load->schema);
 }
 
 static bool plan(struct iceberg_maintenance *maintenance, struct error *err) {

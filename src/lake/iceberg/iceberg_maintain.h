@@ -33,7 +33,7 @@ struct iceberg_group {
     size_t data_count;
     const char **deletes; /* files that are replaced, or name no row that lives */
     size_t delete_count;
-    const char **applied; /* files whose deletes the new data files were written without */
+    const char **applied; /* files whose deletes the new data files were written without, or that are rolled up */
     size_t applied_count;
     const struct iceberg_new_file *new_data, *new_deletes;
     size_t new_data_count, new_delete_count;
@@ -47,6 +47,7 @@ struct iceberg_maintenance {
     struct iceberg_table *planned; /* the version that groups are planned from; borrowed */
     struct iceberg_load load;      /* what writes files and commits */
     const char *order;             /* of rewritten rows; NULL: as they come */
+    const char *const *lineage;    /* columns of theirs; NULL: none */
     bool *rewritten;               /* of the planned data files: they go into a new one */
     int64_t *deleted;              /* of the planned data files: so many rows, where that was looked for */
     bool *used;                    /* of the planned delete files: they name rows of files that stay, likewise */

@@ -124,17 +124,28 @@ static bool is_share(const struct iceberg_maintenance *maintenance, int64_t dele
     return deleted > 0 && (double)deleted * 100 >= rows * (double)maintenance->options->deleted_percent;
 }
 
-/* Delete files are read when that can matter. */
+static bool is_vector(const struct iceberg_maintenance *maintenance, size_t deletes) {
+    return iceberg_is_vector(&deletes_at(maintenance, deletes)->entry.file);
+}
+
+/* Deletes are read when that can matter. How many rows delete files name is said for all of a partition, of deletion vectors
+ * for each. */
 static bool wants_usage(const struct iceberg_maintenance *maintenance, const struct choice *choice) {
     const struct part *part = choice->part;
     int64_t named = 0;
-    bool any = false, matters = part->delete_count >= ICEBERG_MERGE_MIN_FILES || choice->rewritten_count > 0;
+    size_t files = 0;
     for (size_t i = 0; i < part->delete_count; i++)
-        named += deletes_at(maintenance, part->deletes[i])->entry.file.record_count;
+        if (!is_vector(maintenance, part->deletes[i])) {
+            named += deletes_at(maintenance, part->deletes[i])->entry.file.record_count;
+            files++;
+        }
+    bool any = false, matters = files >= ICEBERG_MERGE_MIN_FILES || choice->rewritten_count > 0;
     for (size_t i = 0; i < part->data_count; i++) {
-        bool has = data_at(maintenance, part->data[i])->has_deletes;
-        any = any || has;
-        matters = matters || (has && is_share(maintenance, named, part->data[i]));
+        const struct iceberg_live_file *data = data_at(maintenance, part->data[i]);
+        int64_t most =
+            data->vector != ICEBERG_NO_FILE ? deletes_at(maintenance, data->vector)->entry.file.record_count : named;
+        any = any || data->has_deletes;
+        matters = matters || (data->has_deletes && is_share(maintenance, most, part->data[i]));
     }
     return any && matters;
 }
@@ -174,15 +185,16 @@ static void choose_deletes(struct iceberg_maintenance *maintenance, struct choic
     const struct part *part = choice->part;
     struct sized *used = mem_alloc((part->delete_count + 1) * sizeof *used);
     size_t used_count = 0;
+    bool takes_files = maintenance->planned->metadata->format_version < 3; /* new ones */
     for (size_t i = 0; i < choice->usage_count; i++)
         if (!maintenance->rewritten[choice->usage[i].data])
             maintenance->used[choice->usage[i].deletes] = true;
     for (size_t i = 0; i < part->delete_count; i++) {
         size_t deletes = part->deletes[i];
-        if (maintenance->used[deletes])
-            used[used_count++] = (struct sized){deletes_at(maintenance, deletes)->entry.file.size_bytes, deletes};
-        else
+        if (!maintenance->used[deletes])
             choice->dropped[choice->dropped_count++] = deletes;
+        else if (takes_files)
+            used[used_count++] = (struct sized){deletes_at(maintenance, deletes)->entry.file.size_bytes, deletes};
     }
     choice->rolled_count = choose_sized(used, used_count, target_bytes(maintenance));
     for (size_t i = 0; i < choice->rolled_count; i++) {
@@ -258,14 +270,16 @@ static bool write_data(struct iceberg_maintenance *maintenance, const struct cho
         return true;
     const struct iceberg_live_file *first = data_at(maintenance, choice->rewritten[0]);
     const struct iceberg_spec *spec = iceberg_metadata_spec(load->next, first->spec_id);
-    struct iceberg_read read = {
-        .table = maintenance->planned, .files = choice->rewritten, .file_count = choice->rewritten_count};
+    struct iceberg_read read = {.table = maintenance->planned,
+                                .files = choice->rewritten,
+                                .file_count = choice->rewritten_count,
+                                .lineage = maintenance->lineage};
     read.columns = iceberg_version_columns(maintenance->planned, maintenance->arena, &read.column_count);
     iceberg_sort_files(maintenance->planned, choice->rewritten, choice->rewritten_count);
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     bool ok = iceberg_append_read(&read, &sql, err);
-    struct iceberg_rows rows = {.sql = sql.data, .order = maintenance->order};
+    struct iceberg_rows rows = {.sql = sql.data, .order = maintenance->order, .lineage = maintenance->lineage};
     ok = ok && iceberg_write_partition(load, &rows, spec, first->entry.file.partition, err) &&
          check_rows(maintenance, from, expected, err);
     buf_deinit(&sql);
@@ -276,7 +290,7 @@ static const char **paths_of(struct iceberg_maintenance *maintenance, const stru
                              const size_t *indexes, size_t count) {
     const char **paths = arena_alloc(maintenance->arena, (count + 1) * sizeof *paths);
     for (size_t i = 0; i < count; i++)
-        paths[i] = files[indexes[i]].entry.file.path;
+        paths[i] = files[indexes[i]].key;
     return paths;
 }
 
@@ -303,11 +317,15 @@ static void add_group(struct iceberg_maintenance *maintenance, const struct choi
     struct iceberg_load *load = &maintenance->load;
     const struct iceberg_files *files = &maintenance->planned->files;
     const struct part *part = choice->part;
+    size_t *applied = arena_alloc(maintenance->arena, (part->delete_count + 1) * sizeof *applied), applied_count = 0;
+    for (size_t i = 0; i < part->delete_count; i++) /* a vector that was applied is dropped; others are others' */
+        if (!is_vector(maintenance, part->deletes[i]))
+            applied[applied_count++] = part->deletes[i];
     struct iceberg_group group = {
         .data = paths_of(maintenance, files->data, choice->rewritten, choice->rewritten_count),
         .data_count = choice->rewritten_count,
-        .applied = paths_of(maintenance, files->deletes, part->deletes, part->delete_count),
-        .applied_count = part->delete_count,
+        .applied = paths_of(maintenance, files->deletes, applied, applied_count),
+        .applied_count = applied_count,
         .new_data = copy_new(maintenance, load->data, load->data_count),
         .new_data_count = load->data_count,
         .new_deletes = copy_new(maintenance, load->deletes, load->delete_count),

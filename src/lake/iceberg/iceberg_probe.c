@@ -150,8 +150,7 @@ static void add_columns(const struct iceberg_load *load, struct iceberg_read *re
         for (size_t j = 0; j < load->given->key_count; j++)
             wanted = wanted || strcmp(column->column.name, load->given->key[j]) == 0;
         if (wanted)
-            columns[read->column_count++] = (struct iceberg_read_column){
-                column->before >= 0 ? load->table->field_ids[column->before] : 0, column->column};
+            columns[read->column_count++] = iceberg_column_before(load, column);
     }
     read->columns = columns;
 }

@@ -6,7 +6,7 @@
  *
  * Files that have deletes are read apart from those that have none:
  *   SELECT rows of the clean files
- *   UNION ALL SELECT rows of the others ANTI JOIN (file, position) of the delete files */
+ *   UNION ALL SELECT rows of the others ANTI JOIN (file, position) of their deletion vectors and the delete files */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,20 +30,38 @@ void iceberg_append_literal(struct buf *sql, const char *text, struct type type)
         buf_printf(sql, " AS %s)", name);
 }
 
+/* What rows have in whose file the column is not. The map wants one type for all: text. */
+static void append_default(const char *initial, struct type type, struct buf *sql) {
+    if (initial != NULL) {
+        buf_append_text(sql, "CAST(");
+        iceberg_append_literal(sql, initial, type);
+        buf_append_text(sql, " AS VARCHAR)}");
+    } else {
+        buf_append_text(sql, "NULL}");
+    }
+}
+
 /* schema = MAP {1: {'name': 'c0', 'type': 'BIGINT', 'default_value': NULL}, …} */
 static void append_schema(const struct iceberg_read *read, struct buf *sql) {
     const char *separator = "schema = MAP {";
-    bool any = false;
+    bool any = read->lineage != NULL;
     for (size_t i = 0; i < read->column_count; i++) {
         char type[TYPE_TEXT_BYTES];
         if (read->columns[i].field_id == 0)
             continue;
         type_format_sql(read->columns[i].as.type, type);
-        buf_printf(sql, "%s%d: {'name': 'c%zu', 'type': '%s', 'default_value': NULL}", separator,
-                   read->columns[i].field_id, i, type);
+        buf_printf(sql, "%s%d: {'name': 'c%zu', 'type': '%s', 'default_value': ", separator, read->columns[i].field_id,
+                   i, type);
+        append_default(read->columns[i].as.initial, read->columns[i].as.type, sql);
         separator = ", ";
         any = true;
     }
+    if (read->lineage != NULL)
+        buf_printf(
+            sql,
+            "%s%d: {'name': 'row_id', 'type': 'BIGINT', 'default_value': NULL}, %d: {'name': 'sequence', 'type': "
+            "'BIGINT', 'default_value': NULL}",
+            separator, ICEBERG_ROW_ID, ICEBERG_ROW_SEQUENCE_ID);
     if (!any) /* nothing but positions */
         buf_printf(sql, "%s0: {'name': 'none', 'type': 'BIGINT', 'default_value': NULL}", separator);
     buf_append_text(sql, "}, hive_partitioning = false");
@@ -60,7 +78,9 @@ static void append_schema_by_name(const struct iceberg_read *read, struct buf *s
             const json_t *name = json_array_get(names, j);
             buf_append_text(sql, separator);
             buf_append_sql_text(sql, json_string_value(name), json_string_length(name));
-            buf_printf(sql, ": {'name': 'c%zun%zu', 'type': '%s', 'default_value': NULL}", i, j, type);
+            buf_printf(sql, ": {'name': 'c%zun%zu', 'type': '%s', 'default_value': ", i, j, type);
+            append_default(json_array_size(names) == 1 ? read->columns[i].as.initial : NULL, read->columns[i].as.type,
+                           sql);
             separator = ", ";
         }
     }
@@ -74,7 +94,7 @@ static void append_value_by_name(const struct iceberg_read *read, size_t i, stru
     for (size_t j = 0; j < count; j++)
         buf_printf(sql, "%sf.c%zun%zu", j == 0 ? "coalesce(" : ", ", i, j);
     if (count == 0)
-        iceberg_append_literal(sql, NULL, read->columns[i].as.type);
+        iceberg_append_literal(sql, read->columns[i].as.initial, read->columns[i].as.type);
     else
         buf_append_char(sql, ')');
 }
@@ -115,6 +135,36 @@ static void append_cardinality(int64_t rows, struct buf *sql) {
     buf_printf(sql, ", explicit_cardinality = %lld", (long long)(rows > 0 ? rows : 1));
 }
 
+/* [7, NULL, …][the file's number]: a number of each file, by what `number` gives. */
+static void append_of_file(const struct iceberg_read *read, size_t from, size_t to,
+                           int64_t (*number)(const struct iceberg_entry *entry), struct buf *sql) {
+    buf_append_text(sql, "CAST([");
+    for (size_t i = from; i < to; i++) {
+        const struct iceberg_entry *entry = &file_at(read, i)->entry;
+        buf_append_text(sql, i == from ? "" : ", ");
+        if (entry->file.first_row_id == ICEBERG_NO_NUMBER) /* of before the table became version 3: neither is known */
+            buf_append_text(sql, "NULL");
+        else
+            buf_printf(sql, "%lld", (long long)number(entry));
+    }
+    buf_append_text(sql, "] AS BIGINT[])[CAST(f.file_index AS BIGINT) + 1]");
+}
+
+static int64_t first_row_of(const struct iceberg_entry *entry) { return entry->file.first_row_id; }
+
+static int64_t sequence_of(const struct iceberg_entry *entry) { return entry->sequence_number; }
+
+/* What a row has in its file, or by its place: the specification's "Row Lineage". */
+static void append_lineage(const struct iceberg_read *read, size_t from, size_t to, struct buf *sql) {
+    bool by_name = file_at(read, from)->by_name;
+    buf_append_text(sql, by_name ? ", " : ", coalesce(f.row_id, ");
+    append_of_file(read, from, to, first_row_of, sql);
+    buf_printf(sql, " + CAST(f.file_row_number AS BIGINT)%s AS %s", by_name ? "" : ")", read->lineage[0]);
+    buf_append_text(sql, by_name ? ", " : ", coalesce(f.sequence, ");
+    append_of_file(read, from, to, sequence_of, sql);
+    buf_printf(sql, "%s AS %s", by_name ? "" : ")", read->lineage[1]);
+}
+
 /* The rows of the files `from` up to before `to`, which have field ids or all have none. */
 static bool append_run(const struct iceberg_read *read, size_t from, size_t to, bool with_position, struct buf *sql,
                        struct error *err) {
@@ -122,6 +172,8 @@ static bool append_run(const struct iceberg_read *read, size_t from, size_t to, 
     int64_t rows = 0;
     buf_append_text(sql, "SELECT ");
     append_columns(read, by_name, sql);
+    if (read->lineage != NULL)
+        append_lineage(read, from, to, sql);
     if (with_position)
         buf_printf(sql,
                    "%sCAST(f.file_index AS BIGINT) + %zu AS _sluice_file, CAST(f.file_row_number AS BIGINT) AS "
@@ -170,15 +222,19 @@ static bool append_joined(const struct iceberg_read *read, size_t from, size_t t
 
 /* --- deletes */
 
-/* Numbers the delete files that matter here; those of partitions that are not read do not. */
+static bool has_vector(const struct iceberg_read *read, size_t i) {
+    return file_at(read, i)->vector != ICEBERG_NO_FILE;
+}
+
+/* Numbers the delete files that matter here; those of partitions that are not read do not, nor where all has vectors. */
 static size_t collect_deletes(const struct iceberg_read *read, size_t clean, size_t *deletes) {
     const struct iceberg_files *files = &read->table->files;
     bool *wanted = mem_zalloc((files->partition_count + 1) * sizeof *wanted);
     size_t count = 0;
     for (size_t i = clean; i < read->file_count; i++)
-        wanted[file_at(read, i)->partition] = true;
+        wanted[file_at(read, i)->partition] |= !has_vector(read, i);
     for (size_t i = 0; i < files->delete_count; i++)
-        if (wanted[files->deletes[i].partition])
+        if (wanted[files->deletes[i].partition] && !iceberg_is_vector(&files->deletes[i].entry.file))
             deletes[count++] = i;
     mem_free(wanted);
     return count;
@@ -209,10 +265,14 @@ static bool append_delete_files(const struct iceberg_read *read, const size_t *d
 static void append_delete_join(const struct iceberg_read *read, size_t clean, const size_t *deletes, size_t count,
                                struct buf *sql) {
     const struct iceberg_files *files = &read->table->files;
+    const char *separator = "(";
     buf_append_text(sql, " JOIN (VALUES ");
     for (size_t i = clean; i < read->file_count; i++) {
         const struct iceberg_live_file *file = file_at(read, i);
-        buf_append_text(sql, i == clean ? "(" : ", (");
+        if (has_vector(read, i))
+            continue;
+        buf_append_text(sql, separator);
+        separator = ", (";
         buf_append_sql_text(sql, file->entry.file.path, strlen(file->entry.file.path));
         buf_printf(sql, ", %zu, %lld, %zu)", i, (long long)file->entry.sequence_number, file->partition);
     }
@@ -226,14 +286,50 @@ static void append_delete_join(const struct iceberg_read *read, size_t clean, co
                          "p.sequence");
 }
 
+static bool append_deleted_by_files(const struct iceberg_read *read, size_t clean, const size_t *deletes, size_t count,
+                                    struct buf *sql, struct error *err) {
+    buf_append_text(sql, "SELECT CAST(p.i AS BIGINT) AS i, d.d AS d, r.pos AS pos FROM ");
+    if (!append_delete_files(read, deletes, count, sql, err))
+        return false;
+    append_delete_join(read, clean, deletes, count, sql);
+    return true;
+}
+
+/* Nothing when no file from `clean` on has a vector. */
+static bool append_deleted_by_vectors(const struct iceberg_read *read, size_t clean, struct buf *sql,
+                                      struct error *err) {
+    const struct iceberg_table *table = read->table;
+    struct buf places;
+    size_t count = 0;
+    bool ok = true;
+    buf_init(&places, BUF_MAX_DEFAULT);
+    for (size_t i = clean; ok && i < read->file_count; i++) {
+        const struct iceberg_live_file *file = file_at(read, i);
+        if (file->vector == ICEBERG_NO_FILE)
+            continue;
+        buf_append_text(sql, count == 0 ? "SELECT CAST(v.i AS BIGINT) AS i, v.d AS d, s.pos AS pos FROM "
+                                          "sluice_positions(["
+                                        : ", ");
+        buf_printf(&places, "%s(%zu, %zu, %zu)", count == 0 ? "" : ", ", count, i, file->vector);
+        ok = iceberg_append_vector(table->base.lake, &table->files.deletes[file->vector].entry.file, &file->entry.file,
+                                   sql, err);
+        count++;
+    }
+    if (count > 0)
+        buf_printf(sql, "]) AS s JOIN (VALUES %s) AS v(n, i, d) ON s.n = v.n", places.data);
+    buf_deinit(&places);
+    return ok;
+}
+
 /* SELECT i, d, pos: the rows that are deleted of the files from `clean` on. */
 static bool append_deleted(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
     size_t *deletes = mem_alloc((read->table->files.delete_count + 1) * sizeof *deletes);
-    size_t count = collect_deletes(read, clean, deletes);
-    buf_append_text(sql, "SELECT CAST(p.i AS BIGINT) AS i, d.d AS d, r.pos AS pos FROM ");
-    bool ok = append_delete_files(read, deletes, count, sql, err);
-    if (ok)
-        append_delete_join(read, clean, deletes, count, sql);
+    size_t count = collect_deletes(read, clean, deletes), start = sql->len;
+    bool ok = append_deleted_by_vectors(read, clean, sql, err);
+    if (ok && count > 0) {
+        buf_append_text(sql, sql->len > start ? " UNION ALL " : "");
+        ok = append_deleted_by_files(read, clean, deletes, count, sql, err);
+    }
     mem_free(deletes);
     return ok;
 }
@@ -259,6 +355,8 @@ static void append_nothing(const struct iceberg_read *read, struct buf *sql) {
         buf_append_text(sql, " AS ");
         buf_append_sql_name(sql, read->columns[i].as.name);
     }
+    for (size_t i = 0; read->lineage != NULL && i < ICEBERG_LINEAGE; i++)
+        buf_printf(sql, ", CAST(NULL AS BIGINT) AS %s", read->lineage[i]);
     if (read->with_position)
         buf_printf(sql, "%sCAST(NULL AS BIGINT) AS _sluice_file, CAST(NULL AS BIGINT) AS _sluice_row",
                    read->column_count > 0 ? ", " : "");
@@ -315,4 +413,15 @@ struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *
         columns[i + 1] = (struct iceberg_read_column){table->field_ids[i], version->columns[i]};
     *count = version->column_count + 1;
     return columns;
+}
+
+struct iceberg_read_column iceberg_column_before(const struct iceberg_load *load,
+                                                 const struct lake_schema_column *column) {
+    struct iceberg_read_column read = {0, column->column};
+    if (column->before >= 0) {
+        read.field_id = load->table->field_ids[column->before];
+        read.as.initial =
+            load->table->base.version.columns[column->before].initial; /* the lake knows, not the source */
+    }
+    return read;
 }

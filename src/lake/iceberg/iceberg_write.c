@@ -128,6 +128,8 @@ static void append_columns(const struct writer *writer, struct buf *sql) {
         buf_append_text(sql, ", ");
         buf_append_sql_name(sql, writer->load->schema.columns[i].column.name);
     }
+    for (size_t i = 0; writer->rows->lineage != NULL && i < ICEBERG_LINEAGE; i++)
+        buf_printf(sql, ", %s", writer->rows->lineage[i]);
 }
 
 /* _sluice_p0, _sluice_p1… */
@@ -169,6 +171,8 @@ static void append_field_ids(const struct writer *writer, struct buf *sql) {
         buf_append_sql_name(sql, writer->fields[i].name);
         buf_printf(sql, ": %d", writer->fields[i].id);
     }
+    for (size_t i = 0; writer->rows->lineage != NULL && i < ICEBERG_LINEAGE; i++)
+        buf_printf(sql, ", %s: %d", writer->rows->lineage[i], i == 0 ? ICEBERG_ROW_ID : ICEBERG_ROW_SEQUENCE_ID);
     buf_append_char(sql, '}');
 }
 

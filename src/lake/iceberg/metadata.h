@@ -110,8 +110,8 @@ char *iceberg_data_folder(const struct iceberg_metadata *metadata);
 
 /* --- a new table: without columns, partitions and snapshots; in version 2 or 3. The uuid is made here. */
 struct iceberg_metadata *iceberg_metadata_new(const char *location, int format_version);
-/* From version 1 to 2: the specification's Appendix E. Nothing happens to a table of a later version. */
-void iceberg_metadata_upgrade(struct iceberg_metadata *metadata);
+/* To a later version, 2 or 3: the specification's Appendix E. Nothing happens to a table that has it, or a later one. */
+void iceberg_metadata_upgrade(struct iceberg_metadata *metadata, int format_version);
 
 /* --- changes. Each leaves the metadata valid; nothing is seen by others until a catalog took it. */
 

@@ -115,10 +115,8 @@ static void upgrade_specs(struct iceberg_metadata *metadata) {
     set_number(json, "last-partition-id", metadata->last_partition_id);
 }
 
-void iceberg_metadata_upgrade(struct iceberg_metadata *metadata) {
+static void upgrade_to_second(struct iceberg_metadata *metadata) {
     json_t *json = metadata->json;
-    if (metadata->format_version > 1)
-        return;
     set_number(json, "format-version", 2);
     if (metadata->uuid == NULL)
         set(json, "table-uuid", new_uuid());
@@ -135,6 +133,20 @@ void iceberg_metadata_upgrade(struct iceberg_metadata *metadata) {
     json_object_del(json, "schema");
     json_object_del(json, "partition-spec");
     refresh(metadata);
+}
+
+/* Snapshots of before have no row ids; the next one gives them to all rows, through the manifest list. */
+static void upgrade_to_third(struct iceberg_metadata *metadata) {
+    set_number(metadata->json, "format-version", 3);
+    set_number(metadata->json, "next-row-id", 0);
+    refresh(metadata);
+}
+
+void iceberg_metadata_upgrade(struct iceberg_metadata *metadata, int format_version) {
+    if (metadata->format_version < 2)
+        upgrade_to_second(metadata);
+    if (metadata->format_version < 3 && format_version >= 3)
+        upgrade_to_third(metadata);
 }
 
 /* --- columns */

@@ -158,6 +158,20 @@ static uint32_t next_bit(const struct roaring_container *container, uint32_t fro
     return word == 0 ? CONTAINER_POSITIONS : i * 64 + (uint32_t)__builtin_ctzll(word);
 }
 
+bool roaring_last(const struct roaring *set, uint64_t *position) {
+    if (set->count == 0)
+        return false;
+    const struct roaring_container *container = &set->containers[set->count - 1];
+    uint32_t low = 0;
+    if (is_array(container))
+        low = container->as.low[container->count - 1];
+    else
+        for (uint32_t next = 0; (next = next_bit(container, next)) < CONTAINER_POSITIONS; next++)
+            low = next;
+    *position = container->key << 16 | low;
+    return true;
+}
+
 bool roaring_next(struct roaring_cursor *cursor, uint64_t *position) {
     for (; cursor->container < cursor->set->count; cursor->container++, cursor->next = 0) {
         const struct roaring_container *container = &cursor->set->containers[cursor->container];

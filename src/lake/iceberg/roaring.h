@@ -55,7 +55,8 @@ void roaring_deinit(struct roaring *set);
 void roaring_add(struct roaring *set, uint64_t position);
 void roaring_add_all(struct roaring *set, const struct roaring *more);
 bool roaring_contains(const struct roaring *set, uint64_t position);
-uint64_t roaring_count(const struct roaring *set); /* its cardinality */
+uint64_t roaring_count(const struct roaring *set);                /* its cardinality */
+bool roaring_last(const struct roaring *set, uint64_t *position); /* the largest; false: the set is empty */
 
 /* Walks through the positions, rising; the set must stay as it is. */
 struct roaring_cursor {
