@@ -244,6 +244,7 @@ const struct store_ops store_local_ops = {
     .writer_truncate = local_writer_truncate,
     .writer_publish = local_writer_publish,
     .writer_close = local_writer_close,
+    .copy = local_copy,
     .move = local_move,
     .remove = local_remove,
     .url = local_url,

@@ -22,6 +22,12 @@ bool local_writer_write(struct store_writer *base, const void *data, size_t len,
 bool local_writer_truncate(struct store_writer *base, uint64_t size_bytes, struct error *err);
 bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, struct error *err);
 void local_writer_close(struct store_writer *base);
+/* For what fills the file by itself, in place of all writing. */
+int local_writer_fd(const struct store_writer *base);
+
+/* The copy's slot, in local_copy.c: both stores are local. */
+bool local_copy(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
+                enum store_copied *how, struct error *err);
 
 /* The listing's slot, in local_list.c. */
 bool local_list(struct store *store, struct arena *arena, const char *prefix, bool recursive, struct store_list *out,

@@ -45,6 +45,10 @@ static void remove_leftover(int folder, const char *name) {
 
 static bool list_folder(struct listing *listing, int parent, const char *name, const char *prefix, struct error *err);
 
+static int64_t microseconds(const struct timespec *time) {
+    return (int64_t)time->tv_sec * 1000000 + time->tv_nsec / 1000;
+}
+
 /* `prefix` is that of the folder. What vanishes meanwhile, and what is neither file nor folder, is not listed. */
 static bool list_child(struct listing *listing, int folder, const char *prefix, const struct dirent *child,
                        struct error *err) {
@@ -69,7 +73,8 @@ static bool list_child(struct listing *listing, int folder, const char *prefix, 
         return true;
     struct store_entry entry = {.name = arena_printf(listing->arena, "%s%s", prefix, name),
                                 .size_bytes = (uint64_t)st.st_size,
-                                .modified_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000};
+                                .modified_us = microseconds(&st.st_mtim),
+                                .appeared_us = microseconds(&st.st_ctim)};
     return add_entry(listing, &entry, err);
 }
 

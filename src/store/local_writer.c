@@ -215,6 +215,8 @@ bool local_writer_publish(struct store_writer *base, const char *name, bool excl
     return ok;
 }
 
+int local_writer_fd(const struct store_writer *base) { return ((const struct local_writer *)base)->fd; }
+
 void local_writer_close(struct store_writer *base) {
     struct local_writer *writer = (struct local_writer *)base;
     close(writer->fd);

@@ -161,6 +161,36 @@ bool store_put(struct store *store, const char *name, const void *data, size_t l
     return ok;
 }
 
+/* Between two backends. */
+static bool copy_bytes(struct store *from_store, const char *from, struct store *to_store, const char *to,
+                       struct error *err) {
+    enum { BLOCK_BYTES = 1 << 18 };
+    struct store_reader *reader = NULL;
+    struct store_writer *writer = NULL;
+    char *block = mem_alloc(BLOCK_BYTES);
+    bool ok = store_reader_open(from_store, from, &reader, err) && store_writer_open(to_store, to, &writer, err);
+    for (size_t got = 1; ok && got > 0;)
+        ok = store_read(reader, block, BLOCK_BYTES, &got, err) && store_write(writer, block, got, err);
+    ok = ok && store_writer_publish(writer, to, true, err);
+    store_writer_close(writer);
+    store_reader_close(reader);
+    mem_free(block);
+    return ok;
+}
+
+bool store_copy(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
+                enum store_copied *how, struct error *err) {
+    enum store_copied own = STORE_COPIED;
+    if (!check_name(from_store, from, err) || !check_name(to_store, to, err))
+        return false;
+    bool ok = from_store->ops == to_store->ops
+                  ? to_store->ops->copy(from_store, from, to_store, to, may_link, &own, err)
+                  : copy_bytes(from_store, from, to_store, to, err);
+    if (how != NULL)
+        *how = own;
+    return ok;
+}
+
 bool store_move(struct store *store, const char *from, const char *to, struct error *err) {
     return check_name(store, from, err) && check_name(store, to, err) && store->ops->move(store, from, to, err);
 }

@@ -29,6 +29,7 @@ struct store_entry {
     const char *name;    /* full name relative to the store; of a folder with '/' at its end */
     uint64_t size_bytes; /* 0 for folders */
     int64_t modified_us; /* UTC, the store's own resolution up to microseconds */
+    int64_t appeared_us; /* not before the object got this name: a linked one was modified before that */
     bool is_folder;
 };
 
@@ -49,6 +50,9 @@ enum store_mode {
     STORE_AS_IS,      /* nothing: it appears with the first object, and to list it before is an error */
 };
 
+/* How a copy came to be. Linked: both names are one file, which is as old as it was. */
+enum store_copied { STORE_CLONED, STORE_LINKED, STORE_COPIED };
+
 /* What a backend gives; every slot is required. Names and prefixes that reach it are valid (store_name_is_valid). */
 struct store_ops {
     const char *scheme; /* "file" */
@@ -66,6 +70,8 @@ struct store_ops {
     bool (*writer_truncate)(struct store_writer *writer, uint64_t size_bytes, struct error *err);
     bool (*writer_publish)(struct store_writer *writer, const char *name, bool exclusive, struct error *err);
     void (*writer_close)(struct store_writer *writer);
+    bool (*copy)(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
+                 enum store_copied *how, struct error *err); /* both stores are of this backend */
     bool (*move)(struct store *store, const char *from, const char *to, struct error *err);
     bool (*remove)(struct store *store, const char *name, struct error *err);
     char *(*url)(struct store *store, const char *name);
@@ -117,6 +123,13 @@ void store_writer_close(struct store_writer *writer); /* NULL is fine */
 
 /* One small object in one call, with the rules of publish. */
 bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err);
+
+/* Makes `to` an object with the bytes of `from`: durable, and exclusive as publishing is. The cheapest way that there is: a
+ * server's own copy, bytes that the file system shares, with may_link one file under two names (only when nobody writes into
+ * objects of from_store; to remove or replace them is fine), and the bytes themselves where nothing else goes. *how may be
+ * NULL. */
+bool store_copy(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
+                enum store_copied *how, struct error *err);
 
 /* Moves within the store, replacing `to`, durable with all of the object's bytes, also those that the engine wrote
  * (store_url). When `from` is missing and `to` exists the move was done before: true. */

@@ -8,8 +8,6 @@
 #include "model/table.h"
 #include "task/load_reader.h"
 
-enum { COPY_BLOCK_BYTES = 256 * 1024 };
-
 struct raw_parquet {
     const struct config *config;
     struct engine *engine;
@@ -163,21 +161,6 @@ static bool write_parquet(const struct raw_parquet *parquet, struct engine_conne
     return ok;
 }
 
-static bool copy_object(struct store *from_store, const char *from, struct store *to_store, const char *to,
-                        struct error *err) {
-    struct store_reader *reader = NULL;
-    struct store_writer *writer = NULL;
-    char *block = mem_alloc(COPY_BLOCK_BYTES);
-    bool ok = store_reader_open(from_store, from, &reader, err) && store_writer_open(to_store, to, &writer, err);
-    for (size_t got = 1; ok && got > 0;)
-        ok = store_read(reader, block, COPY_BLOCK_BYTES, &got, err) && store_write(writer, block, got, err);
-    ok = ok && store_writer_publish(writer, to, true, err);
-    store_writer_close(writer);
-    store_reader_close(reader);
-    mem_free(block);
-    return ok;
-}
-
 bool raw_parquet_encode(void *context, const void *table, struct store *spool, const char *from, struct store *raw,
                         const char *to, struct error *err) {
     struct raw_parquet *parquet = context;
@@ -200,7 +183,7 @@ bool raw_parquet_encode(void *context, const void *table, struct store *spool, c
     bool ok = engine_connect(parquet->engine, &connection, err) && engine_scan_add(parquet->engine, name, &scan, err);
     if (ok) {
         ok = write_parquet(parquet, connection, table, &encoding, name, path, err) &&
-             copy_object(spool, object, raw, to, err);
+             store_copy(spool, object, raw, to, false, NULL, err);
         engine_scan_remove(parquet->engine, name);
     }
     engine_disconnect(connection);

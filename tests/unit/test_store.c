@@ -310,6 +310,49 @@ static void test_move(void **state) {
     assert_listed("", false, "d/");
 }
 
+/* Into the same store and into another one; may_link or not. */
+static void test_copy(void **state) {
+    (void)state;
+    char *location = mem_printf("%s-other", subject.location);
+    struct store *other = NULL;
+    assert_ok(store_open(location, &other, &err));
+    char *large = mem_alloc(3000001);
+    memset(large, 'x', 3000000);
+    large[3000000] = '\0';
+    put("raw/1", "one");
+    put("raw/large", large);
+    for (int may_link = 0; may_link < 2; may_link++) {
+        enum store_copied how;
+        const char *to = may_link ? "linked" : "copied";
+        char *name = mem_printf("lake/%s/1", to), *large_name = mem_printf("lake/%s/large", to);
+        assert_ok(store_copy(subject.store, "raw/1", subject.store, name, may_link, &how, &err));
+        assert_true(may_link || how != STORE_LINKED);
+        assert_ok(store_copy(subject.store, "raw/large", other, large_name, may_link, NULL, &err));
+        assert_fails(store_copy(subject.store, "raw/large", subject.store, name, may_link, &how, &err), ERROR_CONFLICT);
+        assert_fails(store_copy(subject.store, "raw/2", subject.store, "lake/2", may_link, &how, &err), ERROR_OUTSIDE);
+        assert_int_equal(err.code, ENOENT);
+        assert_fails(store_copy(subject.store, "raw", subject.store, "lake/2", may_link, &how, &err), ERROR_OUTSIDE);
+        assert_content(name, "one");
+        mem_free(name);
+        mem_free(large_name);
+    }
+    assert_listed("", true, "lake/copied/1 lake/linked/1 raw/1 raw/large");
+    put("raw/1", "another one"); /* replaced, and removed: the copies stay */
+    assert_ok(store_remove(subject.store, "raw/large", &err));
+    assert_content("lake/copied/1", "one");
+    assert_content("lake/linked/1", "one");
+    struct buf content;
+    buf_init(&content, BUF_MAX_DEFAULT);
+    assert_ok(store_read_all(other, "lake/linked/large", 1 << 23, &content, &err));
+    assert_string_equal(content.data, large);
+    assert_ok(store_read_all(other, "lake/copied/large", 1 << 23, &content, &err));
+    assert_string_equal(content.data, large);
+    buf_deinit(&content);
+    mem_free(large);
+    store_close(other);
+    mem_free(location);
+}
+
 static void test_remove(void **state) {
     (void)state;
     put("a/b/1", "one");
@@ -558,6 +601,7 @@ static const struct CMUnitTest every_store[] = {
     CASE(test_truncate),
     CASE(test_list),
     CASE(test_time_is_that_of_publishing),
+    CASE(test_copy),
     CASE(test_move),
     CASE(test_remove),
     CASE(test_url_can_be_written_to),
