@@ -60,7 +60,7 @@ static void append_file_text(struct buf *sql, const struct load_part *part, bool
     if (part->parquet == NULL)
         buf_printf(sql, "])[(_seq >> %d) + 1]", SEQUENCE_RECORD_BITS);
     else
-        buf_append_text(sql, "])[file_index + 1]");
+        buf_append_text(sql, "])[CAST(file_index AS BIGINT) + 1]");
 }
 
 static void append_history_column(struct buf *sql, const struct load_scan *scan, const struct load_part *part,
