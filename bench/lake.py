@@ -48,7 +48,8 @@ class Ours:
     """A work folder of sluice with one table."""
 
     def __init__(self, folder, tool, memory):
-        self.sluice = Sluice(folder=folder, source={"engine": "dms"}, memory_limit=memory, threads=THREADS, lake={"format": tool},
+        lake = {"format": tool, "adopt": "link"}  # nobody writes into the raw files here
+        self.sluice = Sluice(folder=folder, source={"engine": "dms"}, memory_limit=memory, threads=THREADS, lake=lake,
                              tables=[{"name": "shop.orders", "active": True, "primary_key": ["id"], "columns": COLUMNS}])
         self.raw = self.sluice.raw / "shop" / "orders"
         self.raw.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
+enum adoption { ADOPT_AUTO, ADOPT_LINK, ADOPT_NEVER };
 enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
 enum history { HISTORY_NONE, HISTORY_BESIDE, HISTORY_ONLY };
 enum write_mode { WRITE_MERGE_ON_READ, WRITE_COPY_ON_WRITE };
@@ -62,6 +63,7 @@ struct config_lake {
     int64_t format_version;
     int64_t target_file_size_bytes;
     enum write_mode write_mode;
+    enum adoption adopt; /* of full loads that are Parquet already */
 };
 
 /* What holds for the loads of all tables that say nothing else. */

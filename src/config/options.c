@@ -9,6 +9,7 @@
 static const char *const data_formats[] = {"csv", "parquet", NULL};
 static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
+static const char *const adoptions[] = {[ADOPT_AUTO] = "auto", [ADOPT_LINK] = "link", [ADOPT_NEVER] = "never", NULL};
 static const char *const schema_changes[] = {
     [SCHEMA_EVOLVE] = "evolve", [SCHEMA_ADD_ONLY] = "add_only", [SCHEMA_STOP] = "stop", NULL};
 static const char *const write_modes[] = {
@@ -382,6 +383,19 @@ static const struct option lake_options[] = {
              "maintenance has. copy-on-write: it writes the files with replaced rows anew without them, so that "
              "readers pay nothing; for tables that change seldom and are read often. May change between any two "
              "loads. Parquet tables have no positions: their loads are copy-on-write."},
+    {.name = "adopt",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_lake, adopt),
+     .fallback = "auto",
+     .words = adoptions,
+     .help =
+         "What becomes of a full load that is Parquet already, with Op in it and the types of the table, of an Iceberg "
+         "table without partitions: auto takes the files over as they are, without reading their rows: files that "
+         "sluice captured by a hard link, others by a copy (which shares the bytes where the file system can); link "
+         "takes others by a hard link too, which is for raw zones where files are only ever replaced by new ones (as "
+         "aws "
+         "s3 sync, rsync and mv do) and never written into (as cp onto a file does), because the lake's file is the "
+         "same one; never writes all rows anew, for readers that do not know Iceberg's name mapping."},
 };
 
 static const struct option load_options[] = {

@@ -12,6 +12,19 @@ struct value render_string(const duckdb_string_t *string) {
     return (struct value){data, len, VALUE_TEXT};
 }
 
+void engine_append_path(struct buf *sql, const char *path) {
+    struct buf plain;
+    buf_init(&plain, BUF_MAX_DEFAULT);
+    for (const char *c = path; *c != '\0'; c++) { /* a bracket around them keeps them from being patterns */
+        if (*c == '*' || *c == '?' || *c == '[')
+            buf_printf(&plain, "[%c]", *c);
+        else
+            buf_append_char(&plain, *c);
+    }
+    buf_append_sql_text(sql, plain.data, plain.len);
+    buf_deinit(&plain);
+}
+
 static bool is_valid(duckdb_vector vector, idx_t row) {
     uint64_t *validity = duckdb_vector_get_validity(vector);
     return validity == NULL || duckdb_validity_row_is_valid(validity, row);

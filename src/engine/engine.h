@@ -56,6 +56,9 @@ bool engine_query_int(struct engine_connection *connection, const char *sql, int
 bool engine_query_texts(struct engine_connection *connection, struct arena *arena, const char *sql, const char ***out,
                         size_t *count, struct error *err);
 
+/* A path or URL as an SQL text that readers of files take for this one file, whatever characters are in it. */
+void engine_append_path(struct buf *sql, const char *path);
+
 /* --- rows from outside: a table function that reads text rows in parallel and converts them to the columns' lake types.
  *
  * The result has the columns _seq BIGINT (unit << 40 | record, both from 0), _op VARCHAR, the columns, and _unchanged

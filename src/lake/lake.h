@@ -46,6 +46,12 @@ struct lake_version {
     uint64_t file_count;
 };
 
+/* An object of Parquet that has rows of a full load as they are: a column Op, and columns of the load, all of its lake types. */
+struct lake_file {
+    const char *name;           /* in lake_load.full_load_store */
+    const char *const *columns; /* per column of the load: what the file calls it; NULL: it is not there, and NULL */
+};
+
 /* One load. SQL and table names are of the connection given to lake_load.
  *
  * full_load_sql gives the columns Op (VARCHAR), then `columns` in order: the rows that replace the table; NULL: none.
@@ -61,6 +67,11 @@ struct lake_load {
     const char *const *partition;
     size_t partition_count;
     const char *full_load_sql;
+    /* The same rows, for formats that can take files over as they are; count 0: they are not in such files. */
+    const struct lake_file *full_load_files;
+    size_t full_load_file_count;
+    struct store *full_load_store;
+    bool full_load_may_link; /* nobody writes into objects of that store (store_copy) */
     const char *changes;
     bool has_unchanged;
     bool keep_deleted;  /* 'D' makes the row equal to the change too, and is its Op */
@@ -75,6 +86,7 @@ struct lake_load {
 /* Rows in the files that were written and in those that they replace. */
 struct lake_result {
     uint64_t rows_written, rows_removed, files_written, files_removed;
+    uint64_t files_adopted; /* of those written: files of the full load, as they were */
 };
 
 /* What one round of maintenance may do to a table. */

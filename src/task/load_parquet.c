@@ -31,16 +31,7 @@ static bool is_nested(const char *engine_type) {
 
 void load_parquet_append_path(struct buf *sql, struct store *raw, const char *name) {
     char *url = store_url(raw, name);
-    struct buf path;
-    buf_init(&path, BUF_MAX_DEFAULT);
-    for (const char *c = url; *c != '\0'; c++) { /* a bracket around them keeps them from being patterns */
-        if (*c == '*' || *c == '?' || *c == '[')
-            buf_printf(&path, "[%c]", *c);
-        else
-            buf_append_char(&path, *c);
-    }
-    buf_append_sql_text(sql, path.data, path.len);
-    buf_deinit(&path);
+    engine_append_path(sql, url);
     mem_free(url);
 }
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "task/load_adopt.h"
 #include "task/load_advice.h"
 #include "task/load_history.h"
 #include "task/load_policy.h"
@@ -292,9 +293,11 @@ static bool stage_and_commit(struct load_run *run, const struct load_scan *scan,
     if (!fault_point("load.staged", err))
         goto done;
     struct lake_load load = lake_load_of(run, sql.len > 0 ? sql.data : NULL, &changes);
+    load_offer_files(run, &load);
     if (!lake_load(run->lake, run->connection, &load, &result, err))
         goto done;
     run->committed = true;
+    run->adopted_files = result.files_adopted;
     run->quarantined_rows = run->keeps_books ? load_quarantine_rows(run->quarantine) : 0;
     ok = run->history || count_full_load(run, scan, &full_load_rows, err);
     run->rows = (int64_t)(run->history ? result.rows_written : full_load_rows + changes.rows);
@@ -485,8 +488,11 @@ static void succeed(struct load_run *run) {
         job->rows += run->rows;
         job->files += run->files;
     }
-    log_info("loaded %s.%s%s: %lld rows from %lld files in %.1f s", job->schema, job->table,
-             run->history ? "_history" : "", (long long)run->rows, (long long)run->files,
+    char adopted[64] = "";
+    if (run->adopted_files > 0)
+        snprintf(adopted, sizeof adopted, ", %llu of them adopted", (unsigned long long)run->adopted_files);
+    log_info("loaded %s.%s%s: %lld rows from %lld files%s in %.1f s", job->schema, job->table,
+             run->history ? "_history" : "", (long long)run->rows, (long long)run->files, adopted,
              (double)(clock_now_us() - run->started_us) / 1e6);
 }
 

@@ -60,6 +60,7 @@ struct load_run {
     int64_t rows, files;
     uint64_t incomplete_rows; /* changes without all their values, of rows that were not there: NULL in the lake */
     uint64_t quarantined_rows;
+    uint64_t adopted_files; /* of the full load: taken over as they were */
 
     /* of the current attempt */
     struct arena arena;

@@ -12,6 +12,7 @@ from tests.crash.scenario import STAGES, create, driver
 from tests.harness.servers import ROOT, MariaDB, MySQL80
 from tests.harness.sluice import wait_until
 
+PARQUET_WITH_OP = {"data_format": "parquet", "include_op_for_full_load": True}
 KILLS = 2  # per command: where the point is passed for the first time, and for the second time
 
 
@@ -67,6 +68,7 @@ def replicate(server, point, how, **config):
                 sluice.run("load", fault=BEFORE[point])
             kills += run_killed(sluice, point, how, "load")
             workload.assert_lake_is_source(sluice, readers=("files",))
+        assert bool(list(sluice.lake.rglob("*-adopted.parquet"))) == (config.get("raw") == PARQUET_WITH_OP)
         workload.assert_lake_is_source(sluice, readers=("query",))
     return kills
 
@@ -84,6 +86,11 @@ def test_killed_there(mariadb, point):
 @pytest.mark.parametrize("point", ICEBERG_POINTS)
 def test_killed_there_with_iceberg_tables(mariadb, point):
     assert replicate(mariadb, point, "", lake={"format": "iceberg"}) > 0
+
+
+@pytest.mark.parametrize("point", [p for p in ICEBERG_POINTS if p.startswith("lake.")])
+def test_killed_there_with_full_loads_that_are_adopted(mariadb, point):
+    assert replicate(mariadb, point, "", raw=PARQUET_WITH_OP, lake={"format": "iceberg"}) > 0
 
 
 @pytest.mark.parametrize("point", [p for p in ICEBERG_POINTS if p.startswith("lake.")])

@@ -36,6 +36,8 @@
 #define ICEBERG_OP_COLUMN "Op"
 #define ICEBERG_PUFFIN_FORMAT "PUFFIN" /* a manifest's word for it */
 #define ICEBERG_NO_FILE SIZE_MAX
+#define ICEBERG_NAME_MAPPING "schema.name-mapping.default"
+#define ICEBERG_ADOPTED_END "-adopted.parquet" /* of the names of adopted files (iceberg_adopt.h) */
 
 enum {
     ICEBERG_COMMIT_BYTES = 17,                /* 16 hexadecimal digits and the end */
@@ -120,10 +122,13 @@ bool iceberg_write_vectors(struct iceberg_load *load, struct error *err);
 bool iceberg_append_vector(const struct lake *lake, const struct iceberg_file *vector, const struct iceberg_file *data,
                            struct buf *sql, struct error *err);
 
-/* --- iceberg_mapping.c: files without field ids, which other writers added as they were */
+/* --- iceberg_mapping.c: files without field ids, which were taken over as they are (by iceberg_adopt.c, or another writer) */
 
-/* Sets by_name of the files in table->files, by their footers, when the table has a name mapping. */
+/* Sets by_name of the files in table->files when the table has a name mapping: by the names of those that sluice named, by
+ * their footers of others. */
 bool iceberg_read_mapping(struct iceberg_table *table, struct error *err);
+/* Whether the location or name is that of an adopted file. */
+bool iceberg_is_adopted(const char *path);
 /* The names that a field may have in files without ids: a JSON array of texts; NULL: none. */
 const json_t *iceberg_mapped_names(const struct iceberg_table *table, int32_t field_id);
 
@@ -316,6 +321,8 @@ struct iceberg_metric_field {
     struct iceberg_type type;
     bool whole; /* bounds are not cut */
 };
+/* Op and the columns of load->schema, in the arena: iceberg_write.c. */
+struct iceberg_metric_field *iceberg_metric_fields(const struct iceberg_load *load, size_t *count);
 /* Without anything that is optional. */
 struct iceberg_file iceberg_empty_file(enum iceberg_file_content content);
 void iceberg_take_metrics(struct arena *arena, const struct value *row, const struct iceberg_metric_field *fields,

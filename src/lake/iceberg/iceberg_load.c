@@ -1,6 +1,7 @@
 /* One load: what becomes of the rows that exist, and which are written.
  *
- *   full load, or columns whose form in existing rows changes    all rows are written anew, in one overwrite
+ *   full load, or columns whose form in existing rows changes    all rows are written anew, in one overwrite; files of a full
+ *                                                                load that are data files already are adopted
  *   changes of a table with a key                                positions of the rows they replace, and the new rows;
  *                                                                copy-on-write: the other rows of their files, and the new
  *   changes of a table without                                   the new rows */
@@ -10,6 +11,7 @@
 #include <sys/random.h>
 
 #include "lake/iceberg/iceberg.h"
+#include "lake/iceberg/iceberg_adopt.h"
 
 /* What is written anew besides the changes, in the new form: the full load's rows, or those that exist. */
 #define BASE_VIEW "_sluice_base"
@@ -309,6 +311,37 @@ static bool write_files(struct iceberg_load *load, struct error *err) {
     return write_rows(load, err);
 }
 
+/* Changes that are due with an adopted full load, as those of a load into a table that has its files. */
+static bool write_changes(struct iceberg_load *load, struct error *err) {
+    struct iceberg_table adopted, *table = load->table;
+    const struct lake_load *given = load->given;
+    struct lake_load changes = *given;
+    changes.full_load_sql = NULL;
+    iceberg_adopted_table(load, &adopted);
+    load->table = &adopted;
+    load->given = &changes;
+    bool ok = plan(load, err) && write_files(load, err);
+    load->table = table;
+    load->given = given;
+    load->replaces = true;
+    load->rewrite = NULL; /* of the files of `adopted`, of which there is nothing to take out */
+    iceberg_adopted_table_deinit(&adopted);
+    return ok;
+}
+
+static bool write_or_adopt(struct iceberg_load *load, struct lake_result *result, struct error *err) {
+    /* With copy-on-write the changes would write the adopted files anew at once. */
+    bool offered = load->given->full_load_file_count > 0 && !(load->given->copy_on_write && is_keyed(load));
+    bool adopted = false;
+    if (offered && ((load->table->metadata != NULL && !iceberg_read_files(load->table, err)) ||
+                    !iceberg_adopt(load, &adopted, err)))
+        return false;
+    if (!adopted)
+        return write_files(load, err);
+    result->files_adopted = load->data_count;
+    return load->given->changes == NULL || write_changes(load, err);
+}
+
 static void count_result(const struct iceberg_load *load, struct lake_result *result) {
     const struct iceberg_files *files = &load->table->files;
     result->files_written = load->data_count + load->delete_count;
@@ -330,7 +363,7 @@ bool iceberg_load_table(struct lake_table *table, struct engine_connection *conn
     struct iceberg_load load = {
         .table = (struct iceberg_table *)table, .connection = connection, .given = given, .arena = &arena};
     start(&load);
-    bool ok = plan(&load, err) && write_files(&load, err) && lake_before_commit(given, err);
+    bool ok = plan(&load, err) && write_or_adopt(&load, result, err) && lake_before_commit(given, err);
     if (!ok)
         iceberg_forget(&load);
     drop_all(&load);

@@ -261,9 +261,11 @@ static bool is_ours_by_name(const char *name) {
            metadata_number(name) >= 0;
 }
 
+/* An adopted file may have the time of the raw file that it is. */
 static bool is_young(const struct sweep *sweep, const struct store_entry *entry) {
     const struct lake_maintain *options = sweep->maintenance->options;
-    return options->now_us - entry->modified_us < options->orphan_age_ms * 1000;
+    int64_t since_us = iceberg_is_adopted(entry->name) ? entry->appeared_us : entry->modified_us;
+    return options->now_us - since_us < options->orphan_age_ms * 1000;
 }
 
 static void find_young(struct sweep *sweep, const struct store_list *list) {

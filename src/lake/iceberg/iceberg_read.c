@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lake/iceberg/iceberg.h"
 
@@ -67,6 +68,18 @@ static void append_schema(const struct iceberg_read *read, struct buf *sql) {
     buf_append_text(sql, "}, hive_partitioning = false");
 }
 
+/* The j-th name that a column may have in files without ids. NULL for one that the engine, which finds columns by name in any
+ * case, takes for an earlier one: it cannot read a column twice. */
+static const json_t *name_at(const json_t *names, size_t j) {
+    const json_t *name = json_array_get(names, j);
+    for (size_t i = 0; i < j && json_is_string(name); i++) {
+        const char *earlier = json_string_value(json_array_get(names, i));
+        if (earlier != NULL && strcasecmp(earlier, json_string_value(name)) == 0)
+            return NULL;
+    }
+    return json_is_string(name) ? name : NULL;
+}
+
 /* The same by the names that a column may have: {'id': {'name': 'c0n0', …}}. */
 static void append_schema_by_name(const struct iceberg_read *read, struct buf *sql) {
     const char *separator = "schema = MAP {";
@@ -75,7 +88,9 @@ static void append_schema_by_name(const struct iceberg_read *read, struct buf *s
         char type[TYPE_TEXT_BYTES];
         type_format_sql(read->columns[i].as.type, type);
         for (size_t j = 0; j < json_array_size(names); j++) {
-            const json_t *name = json_array_get(names, j);
+            const json_t *name = name_at(names, j);
+            if (name == NULL)
+                continue;
             buf_append_text(sql, separator);
             buf_append_sql_text(sql, json_string_value(name), json_string_length(name));
             buf_printf(sql, ": {'name': 'c%zun%zu', 'type': '%s', 'default_value': ", i, j, type);
@@ -90,13 +105,20 @@ static void append_schema_by_name(const struct iceberg_read *read, struct buf *s
 }
 
 static void append_value_by_name(const struct iceberg_read *read, size_t i, struct buf *sql) {
-    size_t count = json_array_size(iceberg_mapped_names(read->table, read->columns[i].field_id));
-    for (size_t j = 0; j < count; j++)
-        buf_printf(sql, "%sf.c%zun%zu", j == 0 ? "coalesce(" : ", ", i, j);
+    const json_t *names = iceberg_mapped_names(read->table, read->columns[i].field_id);
+    size_t count = 0;
+    for (size_t j = 0; j < json_array_size(names); j++)
+        count += name_at(names, j) != NULL;
     if (count == 0)
         iceberg_append_literal(sql, read->columns[i].as.initial, read->columns[i].as.type);
-    else
-        buf_append_char(sql, ')');
+    const char *separator = count > 1 ? "coalesce(" : "";
+    for (size_t j = 0; j < json_array_size(names); j++) {
+        if (name_at(names, j) == NULL)
+            continue;
+        buf_printf(sql, "%sf.c%zun%zu", separator, i, j);
+        separator = ", ";
+    }
+    buf_append_text(sql, count > 1 ? ")" : "");
 }
 
 static void append_columns(const struct iceberg_read *read, bool by_name, struct buf *sql) {

@@ -312,22 +312,21 @@ static bool cut_large_files(struct writer *writer, struct error *err) {
 
 /* --- all of it */
 
-static void set_fields(struct writer *writer) {
-    const struct iceberg_load *load = writer->load;
+struct iceberg_metric_field *iceberg_metric_fields(const struct iceberg_load *load, size_t *count) {
     const struct iceberg_schema *schema = load->next->schema;
-    size_t count = load->schema.column_count;
-    writer->fields = arena_alloc(load->arena, (count + 1) * sizeof *writer->fields);
-    writer->fields[0] =
+    struct iceberg_metric_field *fields = arena_alloc(load->arena, (load->schema.column_count + 1) * sizeof *fields);
+    fields[0] =
         (struct iceberg_metric_field){.name = ICEBERG_OP_COLUMN,
                                       .id = load->rewrite != NULL ? load->table->op_field : schema->fields[0].id,
                                       .type = {.kind = ICEBERG_STRING}};
-    for (size_t i = 0; i < count; i++)
-        writer->fields[i + 1] = (struct iceberg_metric_field){
+    for (size_t i = 0; i < load->schema.column_count; i++)
+        fields[i + 1] = (struct iceberg_metric_field){
             .name = load->schema.columns[i].column.name,
             .id = load->field_ids[i],
             .type = iceberg_type_of(load->schema.columns[i].column.type),
         };
-    writer->field_count = count + 1;
+    *count = load->schema.column_count + 1;
+    return fields;
 }
 
 bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *rows, struct error *err) {
@@ -335,7 +334,7 @@ bool iceberg_write_rows(struct iceberg_load *load, const struct iceberg_rows *ro
     writer.folder = iceberg_data_name(load, err);
     if (writer.folder == NULL)
         return false;
-    set_fields(&writer);
+    writer.fields = iceberg_metric_fields(load, &writer.field_count);
     buf_init(&writer.sql, BUF_MAX_DEFAULT);
     struct error own = {0};
     size_t taken = load->data_count;
@@ -357,7 +356,7 @@ bool iceberg_write_partition(struct iceberg_load *load, const struct iceberg_row
     writer.folder = iceberg_data_name(load, err);
     if (writer.folder == NULL)
         return false;
-    set_fields(&writer);
+    writer.fields = iceberg_metric_fields(load, &writer.field_count);
     buf_init(&writer.sql, BUF_MAX_DEFAULT);
     begin_statement(&writer, "COPY (SELECT * FROM (");
     buf_printf(&writer.sql, "%s)%s%s", rows->sql, rows->order != NULL ? " ORDER BY " : "",
