@@ -82,12 +82,14 @@ def together(*results):
 
 ICEBERG = ("iceberg", "--reader")
 COPY = ["--write-mode", "copy-on-write"]
+THIRD = ["--format-version", "3"]
 
 SUITES = {
     "unit": lambda: meson("build-test"),
     "sanitizers": lambda: meson("build-asan"),
     "conformance": lambda: conformance(["parquet"], ["iceberg"], [*ICEBERG, "pyiceberg"],
-                                       ["iceberg", *COPY], [*ICEBERG, "pyiceberg", *COPY]),
+                                       ["iceberg", *COPY], [*ICEBERG, "pyiceberg", *COPY],
+                                       ["iceberg", *THIRD], [*ICEBERG, "pyiceberg", *THIRD]),
     "integration": integration,
     # In one process: a JVM is too large to have one for each worker.
     "readers": lambda: together(conformance([*ICEBERG, "spark"]), pytest("-m", "readers")),
