@@ -20,3 +20,23 @@ def pytest_collection_modifyitems(config, items):
             for item in items:
                 if marker in item.keywords:
                     item.add_marker(pytest.mark.skip(reason=f"make {target} runs it"))
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """One JVM for all tests. `make test` installs it: where it is missing, that is a failure."""
+    from tests.harness import spark as module
+
+    assert not module.unavailable(), module.unavailable()
+    with module.Spark() as spark:
+        yield spark
+
+
+@pytest.fixture(scope="session")
+def trino():
+    from tests.harness import trino as module
+
+    if module.unavailable():
+        pytest.skip(module.unavailable())
+    with module.Trino() as trino:
+        yield trino

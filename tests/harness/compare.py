@@ -181,11 +181,10 @@ def relation_rows(relation, columns):
     return [tuple(canonical(v, t) for v, (_, t) in zip(row, columns)) for row in relation.fetchall()]
 
 
-def iceberg_rows(table, columns):
-    """What pyiceberg reads of one of its tables."""
+def arrow_rows(rows, columns):
+    """Of an Arrow table, which is what pyiceberg, Spark and Trino read of an Iceberg table."""
     import duckdb
 
-    rows = table.scan().to_arrow()
     with duckdb.connect() as connection:
         return relation_rows(connection.from_arrow(rows), columns)
 
@@ -193,7 +192,7 @@ def iceberg_rows(table, columns):
 def lake_rows(sluice, table, columns):
     """By an independent reader, from the one folder of the lake that has the table's name."""
     if sluice.config["lake"]["format"] == "iceberg":
-        return iceberg_rows(sluice.iceberg_table(table), columns)
+        return arrow_rows(sluice.iceberg_table(table).scan().to_arrow(), columns)
     folders = [p for p in sluice.lake.rglob(table) if p.is_dir()]
     assert folders, f"{sluice.lake} has no folder '{table}'"
     assert len(folders) == 1, f"'{table}' is ambiguous: {folders}"

@@ -6,6 +6,7 @@
         rows = spark.arrow(lake, "lake.item")
 
 One JVM is enough for a whole run: a session is a catalog `lake` on one SQLite file, with nothing of the other sessions.
+Processes have to be started in the thread that uses Spark: Python's fork ends the connections that other threads have to it.
 """
 
 import glob
@@ -14,7 +15,6 @@ import platform
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 from .servers import DEPS
 
@@ -38,10 +38,8 @@ def unavailable():
 class Spark:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="sluice-spark-")
-        # What goes wrong is an exception here too.
-        Path(self.folder, "log4j2.properties").write_text("rootLogger.level = off\n")
         os.environ |= {"SPARK_HOME": str(SPARK / "deps"), "JAVA_HOME": java_home(), "SPARK_LOCAL_IP": "127.0.0.1",
-                       "SPARK_CONF_DIR": self.folder, "SPARK_LOCAL_DIRS": self.folder}
+                       "SPARK_LOCAL_DIRS": self.folder}
         sys.path[:0] = [str(SPARK), *glob.glob(str(SPARK / "lib" / "py4j-*.zip"))]
         from pyspark.sql import SparkSession
 
@@ -61,6 +59,7 @@ class Spark:
         for name, value in options.items():
             builder = builder.config(name, value)
         self.root = builder.getOrCreate()
+        self.root.sparkContext.setLogLevel("OFF")  # what goes wrong is an exception here
 
     def __enter__(self):
         return self

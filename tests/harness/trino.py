@@ -5,7 +5,8 @@
         rows = trino.arrow(catalog, "lake.item")
 
 Trino has no driver for SQLite; its JDBC catalog takes the class of any driver whose jar lies beside the plugin's. Locations
-that begin with file:// are read by its Hadoop file system only.
+that begin with file:// are read by its Hadoop file system only. It looks for tables by their names in small letters; `register`
+gives one with other letters a name that it finds.
 """
 
 import base64
@@ -130,7 +131,8 @@ class Trino:
 
     @staticmethod
     def request(url, data=None):
-        headers = {"X-Trino-User": "test", "X-Trino-Time-Zone": "UTC"}
+        # Without that capability fractions of a second are rounded to three digits.
+        headers = {"X-Trino-User": "test", "X-Trino-Time-Zone": "UTC", "X-Trino-Client-Capabilities": "PARAMETRIC_DATETIME"}
         with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as answer:
             return json.load(answer)
 
@@ -146,9 +148,15 @@ class Trino:
             "iceberg.jdbc-catalog.default-warehouse-dir": f"file://{lake}",
             "iceberg.jdbc-catalog.schema-version": "V1",
             "fs.hadoop.enabled": "true",
+            "iceberg.register-table-procedure.enabled": "true",
         }
         self.sql(f"create catalog {name} using iceberg with ({', '.join(f'{quoted(k)} = {text(v)}' for k, v in options.items())})")
         return name
+
+    def register(self, catalog, database, table, metadata_location):
+        """Puts a table's current metadata under the table's name in small letters into the catalog."""
+        folder, _, file = metadata_location.rpartition("/metadata/")
+        self.sql(f"call {catalog}.system.register_table({', '.join(map(text, (database, table.lower(), folder, file)))})")
 
     def arrow(self, catalog, table):
         """The rows of <database>.<table> as an Arrow table."""

@@ -99,8 +99,11 @@ class Workload:
         wait_until(lambda: any(number in numbers for numbers in raw_markers(folder)), f"marker {number} is in the raw zone", timeout, process)
 
     def problems(self, sluice, readers=("query", "files")):
-        """A line of text per table of the source that the lake does not equal."""
-        # Rows and key of the source are read once for both readers.
+        """A line of text per table of the source that the lake does not equal.
+
+        A reader is "query", "files", or a function of sluice, a table's name and columns.
+        """
+        # Rows and key of the source are read once for all readers.
         found = []
         present = [row[0] for row in self.server.sql(f"select table_name from information_schema.tables "
                                                    f"where table_schema = '{self.database}' and table_type = 'BASE TABLE'")]
@@ -111,16 +114,22 @@ class Workload:
             key = primary_key(self.server, self.database, of)
             want = lake_view(source_rows(self.server, self.database, of, columns), columns)
             for reader in readers:
+                shown = reader if isinstance(reader, str) else reader.__name__
                 try:
-                    got = query_rows(sluice, self.database, name, columns) if reader == "query" else lake_rows(sluice, name, columns)
+                    got = self.lake_rows(sluice, name, columns, reader)
                 except Exception as problem:  # noqa: BLE001 - whatever it is, the other tables are judged too
-                    found.append(f"{name} ({reader}): {problem}")
+                    found.append(f"{name} ({shown}): {problem}")
                     continue
                 problem = difference(want, got, columns, key, got_name="sluice query" if reader == "query" else "lake")
                 if problem:
-                    found.append(f"{name} ({reader}): {problem}")
+                    found.append(f"{name} ({shown}): {problem}")
                     break
         return found
+
+    def lake_rows(self, sluice, name, columns, reader):
+        if reader == "query":
+            return query_rows(sluice, self.database, name, columns)
+        return lake_rows(sluice, name, columns) if reader == "files" else reader(sluice, name, columns)
 
     def assert_lake_is_source(self, sluice, readers=("query", "files")):
         found = self.problems(sluice, readers)

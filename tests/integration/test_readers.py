@@ -1,0 +1,66 @@
+"""Iceberg tables as Spark and Trino read them: every table of the replication tests, row by row equal to the source's SELECT.
+
+The conformance cases are read by both too: tests/conformance/run.py --reader spark, --reader trino.
+"""
+
+import pytest
+
+from tests.harness.compare import arrow_rows
+from tests.harness.servers import MariaDB, MySQL80
+from tests.harness.sluice import Sluice
+from tests.harness.workload import Workload
+
+SEED = 11
+ROUNDS, TRANSACTIONS, ROWS = 3, 60, 60
+
+
+# A case of another format version, or of another write mode, is a line here.
+@pytest.fixture(scope="module", params=[
+    pytest.param((MariaDB, {}), id="mariadb", marks=pytest.mark.readers),
+    pytest.param((MySQL80, {}), id="mysql80", marks=pytest.mark.all_readers),
+])
+def replicated(request):
+    """A workload, replicated to its end in some loads."""
+    server_type, lake = request.param
+    if server_type.unavailable():
+        pytest.skip(server_type.unavailable())
+    with server_type() as server:
+        workload = Workload(server, "shop", seed=SEED)
+        workload.create(rows=ROWS)
+        config = {"source": server.source_config("shop"), "tables": workload.lake_tables(), "memory_limit": "256MB",
+                  "lake": {"format": "iceberg", **lake}}
+        with Sluice(**config) as sluice:
+            def replicate():
+                sluice.run("capture", "--until-current")
+                sluice.run("load")
+
+            replicate()
+            for n in range(ROUNDS):
+                workload.start(TRANSACTIONS, seed=SEED + n, loaded=lambda: True).join()
+                replicate()
+            workload.settle()
+            replicate()
+            yield workload, sluice
+
+
+def test_spark_reads_what_the_source_has(replicated, spark):
+    workload, sluice = replicated
+    session = spark.session(sluice.folder / "catalog.db")
+
+    def by_spark(sluice, table, columns):
+        return arrow_rows(spark.arrow(session, f"lake.{table}"), columns)
+
+    workload.assert_lake_is_source(sluice, readers=("query", "files", by_spark))
+
+
+@pytest.mark.all_readers
+def test_trino_reads_what_the_source_has(replicated, trino):
+    workload, sluice = replicated
+    catalog = trino.catalog(sluice.folder / "catalog.db", sluice.lake)
+
+    def by_trino(sluice, table, columns):
+        if table != table.lower():
+            trino.register(catalog, "lake", table, sluice.iceberg_table(table).metadata_location)
+        return arrow_rows(trino.arrow(catalog, f"lake.{table}"), columns)
+
+    workload.assert_lake_is_source(sluice, readers=(by_trino,))
