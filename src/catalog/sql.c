@@ -7,9 +7,10 @@
  * such column (schema version 0): they are used as they are. A namespace exists by its property exists = true.
  *
  * The file belongs to all who open it, so it has no mark of sluice's. One that is created here uses a write-ahead log: then
- * readers never wait for a commit, nor a commit for them. That matters: a session of Spark (Java's JdbcCatalog) keeps a read
- * transaction open for as long as it lives, and with a rollback journal no other writer could commit until it ends. Such a
- * session itself has to be started again after another writer's commit. */
+ * readers never wait for a commit, nor a commit for them. That matters: Java's JdbcCatalog leaves a result open when it looks
+ * for its tables, and with it a read transaction for as long as a session of Spark lives: with a rollback journal no other
+ * writer could commit until it ends. Such a session does not see later commits, nor can it commit after one;
+ * jdbc.init-catalog-tables=false keeps it from looking (docs/readers.md). */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
