@@ -57,6 +57,7 @@ extern const struct command command_tables_list;
 extern const struct command command_tables_set;
 extern const struct command command_load;
 extern const struct command command_maintain;
+extern const struct command command_catalog_sync;
 extern const struct command command_query;
 extern const struct command command_run;
 extern const struct command command_status;

@@ -13,6 +13,7 @@
 #include "lake/lake.h"
 #include "state/checkpoint.h"
 #include "task/capture.h"
+#include "task/catalog_sync.h"
 #include "task/load.h"
 #include "task/maintain.h"
 
@@ -198,34 +199,53 @@ static void load_loop(struct daemon *daemon) {
     state_close(loop.state);
 }
 
-/* --- maintain --------------------------------------------------------------------------------------------------------------- */
+/* --- maintain, catalog --------------------------------------------------------------------------------------------------------------- */
 
-enum { MAINTAIN_MEMORY_SHARE = 4, MAINTAIN_CONTINUOUS_MS = 60 * 1000 };
+enum { MAINTAIN_MEMORY_SHARE = 4, ROUNDS_CONTINUOUS_MS = 60 * 1000 };
 
 static uint64_t maintain_memory(const struct config *config) {
     uint64_t share = config->memory_limit_bytes / MAINTAIN_MEMORY_SHARE;
     return share > MEMORY_LIMIT_MIN_BYTES ? share : MEMORY_LIMIT_MIN_BYTES;
 }
 
-/* `continuous` has no event to wait for here: a round a minute. */
-static bool wait_to_maintain(const struct config *config, const struct schedule *schedule, struct error *err) {
-    if (schedule->kind == SCHEDULE_CONTINUOUS)
-        return cancel_sleep_ms(MAINTAIN_CONTINUOUS_MS) || cancel_check(err);
-    return wait_for_time(schedule, "maintain", config->schedule.maintain, err);
+static bool maintain_round(const struct config *config, struct error *err) {
+    const struct maintain_options options = {.memory_limit_bytes = maintain_memory(config)};
+    struct maintain_summary summary;
+    return maintain_run(config, &options, &summary, err);
 }
 
-static void *maintain_thread(void *argument) {
-    struct daemon *daemon = argument;
-    const struct config *config = daemon->config;
-    const struct maintain_options options = {.memory_limit_bytes = maintain_memory(config)};
+static bool catalog_round(const struct config *config, struct error *err) {
+    struct catalog_sync_summary summary;
+    return catalog_sync_run(config, &summary, err);
+}
+
+/* Rounds of something on a schedule, in a thread of their own. */
+struct rounds {
+    struct daemon *daemon;
+    const char *name; /* of its schedule */
+    const char *text; /* the schedule as configured */
+    bool (*run)(const struct config *config, struct error *err);
+    bool wanted, started;
+    pthread_t thread;
+};
+
+/* `continuous` has no event to wait for here: a round a minute. */
+static bool wait_for_round(const struct rounds *rounds, const struct schedule *schedule, struct error *err) {
+    if (schedule->kind == SCHEDULE_CONTINUOUS)
+        return cancel_sleep_ms(ROUNDS_CONTINUOUS_MS) || cancel_check(err);
+    return wait_for_time(schedule, rounds->name, rounds->text, err);
+}
+
+static void *rounds_thread(void *argument) {
+    struct rounds *rounds = argument;
+    const struct config *config = rounds->daemon->config;
     struct backoff backoff = {0};
     struct schedule schedule;
     struct error err = {0};
-    bool ok = schedule_parse(config->schedule.maintain, &schedule, &err);
+    bool ok = schedule_parse(rounds->text, &schedule, &err);
     while (ok && !cancel_requested()) {
-        struct maintain_summary summary;
         err = (struct error){0};
-        ok = wait_to_maintain(config, &schedule, &err) && maintain_run(config, &options, &summary, &err);
+        ok = wait_for_round(rounds, &schedule, &err) && rounds->run(config, &err);
         if (ok) {
             backoff_reset(&backoff);
         } else if (may_pass(&err) || err.kind == ERROR_CONFLICT) {
@@ -234,7 +254,7 @@ static void *maintain_thread(void *argument) {
         }
     }
     if (!ok)
-        end_with(daemon, &err);
+        end_with(rounds->daemon, &err);
     return NULL;
 }
 
@@ -243,17 +263,15 @@ static bool is_maintained(const struct config *config) {
     return config->schedule.maintain != NULL && format != NULL && format->maintain != NULL;
 }
 
-/* --- all ------------------------------------------------------------------------------------------------------------------- */
-
-/* What the config asks for and this program does not do yet must not look as if it were done. */
-static void warn_about_schedules(const struct config *config) {
-    if (config->schedule.catalog != NULL)
-        log_warning("schedule.catalog has no effect: this version has no catalog to bring up to date");
+static bool is_synced(const struct config *config) {
+    const struct lake_format_ops *format = lake_format_find(config->lake.format);
+    return config->schedule.catalog != NULL && format != NULL && format->sync != NULL;
 }
 
-static bool start_thread(struct daemon *daemon, void *(*run)(void *), const char *name, pthread_t *thread,
-                         struct error *err) {
-    int code = pthread_create(thread, NULL, run, daemon);
+/* --- all ------------------------------------------------------------------------------------------------------------------- */
+
+static bool start_thread(void *(*run)(void *), void *argument, const char *name, pthread_t *thread, struct error *err) {
+    int code = pthread_create(thread, NULL, run, argument);
     return code == 0 || error_set_errno(err, code, "starting the %s thread", name);
 }
 
@@ -269,12 +287,19 @@ static void share_memory(struct daemon *daemon, bool maintains) {
         daemon->loads.memory_limit_bytes -= maintain_memory(daemon->config);
 }
 
-static void run_loops(struct daemon *daemon, bool captures, bool loads, bool maintains) {
-    pthread_t capture, maintain;
+static bool start_rounds(struct rounds *rounds, size_t count, struct error *err) {
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++)
+        if (rounds[i].wanted)
+            ok = rounds[i].started = start_thread(rounds_thread, &rounds[i], rounds[i].name, &rounds[i].thread, err);
+    return ok;
+}
+
+static void run_loops(struct daemon *daemon, bool captures, bool loads, struct rounds *rounds, size_t round_count) {
+    pthread_t capture;
     struct error err = {0};
-    bool capturing = captures && start_thread(daemon, capture_thread, "capture", &capture, &err);
-    bool maintaining = maintains && start_thread(daemon, maintain_thread, "maintenance", &maintain, &err);
-    if (capturing != captures || maintaining != maintains)
+    bool capturing = captures && start_thread(capture_thread, daemon, "capture", &capture, &err);
+    if (capturing != captures || !start_rounds(rounds, round_count, &err))
         end_with(daemon, &err);
     if (loads)
         load_loop(daemon);
@@ -282,23 +307,28 @@ static void run_loops(struct daemon *daemon, bool captures, bool loads, bool mai
         wait_for_stop();
     if (capturing)
         pthread_join(capture, NULL);
-    if (maintaining)
-        pthread_join(maintain, NULL);
+    for (size_t i = 0; i < round_count; i++)
+        if (rounds[i].started)
+            pthread_join(rounds[i].thread, NULL);
 }
 
 bool daemon_run(const struct config *config, struct error *err) {
     struct daemon daemon = {.config = config, .end.mutex = PTHREAD_MUTEX_INITIALIZER};
     bool captures = strcmp(config->source.engine, "dms") != 0, loads = config->schedule.load != NULL;
-    bool maintains = is_maintained(config);
-    warn_about_schedules(config);
+    struct rounds rounds[] = {
+        {&daemon, "maintain", config->schedule.maintain, maintain_round, .wanted = is_maintained(config)},
+        {&daemon, "catalog", config->schedule.catalog, catalog_round, .wanted = is_synced(config)},
+    };
+    bool maintains = rounds[0].wanted;
     if (!captures && !loads)
         return error_set(err, ERROR_CONFIG, "%s: there is nothing to run: AWS DMS captures, and schedule.load is null",
                          config->path);
     share_memory(&daemon, maintains);
-    log_info("task %s runs: capture %s, load %s%s%s", config->task, captures ? "on" : "by AWS DMS",
+    log_info("task %s runs: capture %s, load %s%s%s%s%s", config->task, captures ? "on" : "by AWS DMS",
              loads ? config->schedule.load : "off", maintains ? ", maintain " : "",
-             maintains ? config->schedule.maintain : "");
-    run_loops(&daemon, captures, loads, maintains);
+             maintains ? config->schedule.maintain : "", rounds[1].wanted ? ", catalog " : "",
+             rounds[1].wanted ? config->schedule.catalog : "");
+    run_loops(&daemon, captures, loads, rounds, sizeof rounds / sizeof *rounds);
     log_info("task %s stopped", config->task);
     if (daemon.end.first.kind == ERROR_NONE)
         return true;

@@ -7,6 +7,7 @@
 #include "app/daemon.h"
 #include "app/demo.h"
 #include "task/capture.h"
+#include "task/catalog_sync.h"
 #include "task/load.h"
 #include "task/maintain.h"
 
@@ -140,6 +141,41 @@ const struct command command_maintain = {
     .run = run_maintain,
 };
 
+/* --- catalog sync ------------------------------------------------------------------------------------------------------ */
+
+static bool run_catalog_sync(struct command_call *call, struct error *err) {
+    struct catalog_sync_summary summary = {0};
+    if (!catalog_sync_run(call->config, &summary, err))
+        return false;
+    if (summary.needless) {
+        printf("tables of the format %s are in no catalog: readers go by their folders\n", summary.format);
+        return true;
+    }
+    printf("%zu table%s: %zu registered in the catalog, %zu version-hint.text written, %zu failed\n", summary.tables,
+           summary.tables == 1 ? "" : "s", summary.registered, summary.hints, summary.failed);
+    if (summary.failed > 0)
+        call->exit_code = error_exit_code(ERROR_DATA);
+    return true;
+}
+
+const struct command command_catalog_sync = {
+    .name = "catalog sync",
+    .summary = "brings the catalog together with the lake's Iceberg tables",
+    .help = "Tables that are in the lake and not in the catalog (its file was lost, or the lake was copied without it) "
+            "are registered with their newest metadata file; an entry that is there is never replaced, and one that "
+            "leads to a file that is gone is an error of that table; then the exit code is 3.\n"
+            "\n"
+            "Each table's metadata/version-hint.text is made to name its current version: by it engines without the "
+            "catalog read a table by its folder, as DuckDB's iceberg_scan('.../lake/product') and pyiceberg's "
+            "StaticTable do. Loads and maintenance keep it up to date; after another writer's commit, or a crash, this "
+            "does. `sluice run` does it by itself, on schedule.catalog.\n"
+            "\n"
+            "Iceberg's metadata names files by absolute locations: a copy of a lake can be read where it was written, "
+            "or where a link or a mount makes it seem to be.",
+    .needs_config = true,
+    .run = run_catalog_sync,
+};
+
 /* --- run --------------------------------------------------------------------------------------------------------------- */
 
 static bool run_daemon(struct command_call *call, struct error *err) { return daemon_run(call->config, err); }
@@ -147,12 +183,13 @@ static bool run_daemon(struct command_call *call, struct error *err) { return da
 const struct command command_run = {
     .name = "run",
     .summary = "captures and loads together, on the schedules of sluice.yaml, until SIGTERM",
-    .help = "Captures all the time, loads when schedule.load says, and maintains Iceberg tables when schedule.maintain "
-            "says. A source or a store that goes away is waited "
-            "for. Stops "
-            "cleanly on SIGTERM or SIGINT: what was read is committed, and a load that is under way ends before or "
-            "after its "
-            "commit, never within. A configuration that cannot work ends it with exit code 2.",
+    .help =
+        "Captures all the time, loads when schedule.load says, maintains Iceberg tables when schedule.maintain says, "
+        "and syncs the catalog when schedule.catalog says. A source or a store that goes away is waited "
+        "for. Stops "
+        "cleanly on SIGTERM or SIGINT: what was read is committed, and a load that is under way ends before or "
+        "after its "
+        "commit, never within. A configuration that cannot work ends it with exit code 2.",
     .needs_config = true,
     .run = run_daemon,
 };

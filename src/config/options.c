@@ -441,7 +441,9 @@ static const struct option schedule_options[] = {
      .flags = OPTION_TAKES_NULL,
      .offset = offsetof(struct config_schedule, catalog),
      .example = "cron(30 0 * * ? *)",
-     .help = "When `sluice run` brings the catalog up to date."},
+     .help =
+         "When `sluice run` syncs the catalog, as `sluice catalog sync` does. Loads and maintenance keep it up to date "
+         "by themselves: this is for tables that other writers commit to. null: never."},
     {.name = "maintain",
      .kind = OPTION_SCHEDULE,
      .flags = OPTION_TAKES_NULL,

@@ -150,3 +150,9 @@ bool lake_maintain(struct lake_table *table, struct engine_connection *connectio
     *result = (struct lake_maintained){0};
     return table->ops->maintain(table, connection, options, result, err);
 }
+
+bool lake_sync(const struct lake_format_ops *format, const struct lake *lake, const char *folder, struct arena *arena,
+               struct lake_synced *result, struct error *err) {
+    *result = (struct lake_synced){0};
+    return format->sync(lake, folder, arena, result, err);
+}

@@ -114,6 +114,14 @@ struct lake_maintained {
     const char *left_out; /* why data files are left as they are; NULL: they are not */
 };
 
+/* What became of a table's entry in the catalog, and of what readers without the catalog go by. */
+struct lake_synced {
+    bool is_table;        /* there is one, of ours */
+    const char *current;  /* its current metadata file, in the arena */
+    bool registered;      /* the catalog did not have it */
+    bool hint_is_written; /* the stable path led to another version, or was not there */
+};
+
 struct lake_format_ops {
     const char *name;            /* "parquet" */
     bool needs_catalog;          /* lake.catalog has to be there */
@@ -127,6 +135,9 @@ struct lake_format_ops {
     /* NULL: loads leave nothing to maintain. */
     bool (*maintain)(struct lake_table *table, struct engine_connection *connection,
                      const struct lake_maintain *options, struct lake_maintained *result, struct error *err);
+    /* NULL: tables of the format are in no catalog. */
+    bool (*sync)(const struct lake *lake, const char *folder, struct arena *arena, struct lake_synced *result,
+                 struct error *err);
 };
 
 struct lake_table {
@@ -174,6 +185,12 @@ bool lake_scan(struct lake_table *table, struct buf *sql, struct error *err);
  * format's `maintain` is not NULL. The version is not updated. result->left_out is a constant text. */
 bool lake_maintain(struct lake_table *table, struct engine_connection *connection, const struct lake_maintain *options,
                    struct lake_maintained *result, struct error *err);
+
+/* Brings catalog and stable path of the table in a folder together with its files. A table that the catalog does not have is
+ * registered with its newest metadata file; an entry is never replaced. Kind OUTSIDE for one that leads to a file that is gone,
+ * and for a table that was moved. The format's `sync` is not NULL. */
+bool lake_sync(const struct lake_format_ops *format, const struct lake *lake, const char *folder, struct arena *arena,
+               struct lake_synced *result, struct error *err);
 
 extern const struct lake_format_ops lake_iceberg_ops;
 extern const struct lake_format_ops lake_parquet_ops;

@@ -245,6 +245,7 @@ const struct store_ops store_local_ops = {
     .writer_publish = local_writer_publish,
     .writer_close = local_writer_close,
     .copy = local_copy,
+    .replace = local_replace,
     .move = local_move,
     .remove = local_remove,
     .url = local_url,

@@ -22,6 +22,7 @@ bool local_writer_write(struct store_writer *base, const void *data, size_t len,
 bool local_writer_truncate(struct store_writer *base, uint64_t size_bytes, struct error *err);
 bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, struct error *err);
 void local_writer_close(struct store_writer *base);
+bool local_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err);
 /* For what fills the file by itself, in place of all writing. */
 int local_writer_fd(const struct store_writer *base);
 

@@ -226,3 +226,15 @@ void local_writer_close(struct store_writer *base) {
     mem_free(writer->path);
     mem_free(writer);
 }
+
+bool local_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err) {
+    struct store_writer *base;
+    if (!local_writer_open(store, name, &base, err))
+        return false;
+    struct local_writer *writer = (struct local_writer *)base;
+    char *folder = mem_strndup(writer->path, folder_length_of(writer->path));
+    bool ok = local_writer_write(base, data, len, err) && name_file(writer, folder, writer->path, false, err);
+    mem_free(folder);
+    local_writer_close(base);
+    return ok;
+}

@@ -191,6 +191,10 @@ bool store_copy(struct store *from_store, const char *from, struct store *to_sto
     return ok;
 }
 
+bool store_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err) {
+    return check_name(store, name, err) && store->ops->replace(store, name, data, len, err);
+}
+
 bool store_move(struct store *store, const char *from, const char *to, struct error *err) {
     return check_name(store, from, err) && check_name(store, to, err) && store->ops->move(store, from, to, err);
 }

@@ -72,6 +72,7 @@ struct store_ops {
     void (*writer_close)(struct store_writer *writer);
     bool (*copy)(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
                  enum store_copied *how, struct error *err); /* both stores are of this backend */
+    bool (*replace)(struct store *store, const char *name, const void *data, size_t len, struct error *err);
     bool (*move)(struct store *store, const char *from, const char *to, struct error *err);
     bool (*remove)(struct store *store, const char *name, struct error *err);
     char *(*url)(struct store *store, const char *name);
@@ -123,6 +124,10 @@ void store_writer_close(struct store_writer *writer); /* NULL is fine */
 
 /* One small object in one call, with the rules of publish. */
 bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err);
+
+/* The same, in place of an object that is there or not, without waiting until it is durable: after a power cut the object may be
+ * the one of before, or empty. For what is made again from elsewhere. */
+bool store_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err);
 
 /* Makes `to` an object with the bytes of `from`: durable, and exclusive as publishing is. The cheapest way that there is: a
  * server's own copy, bytes that the file system shares, with may_link one file under two names (only when nobody writes into

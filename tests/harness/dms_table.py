@@ -61,9 +61,10 @@ class DmsTable:
         return {str(p) for p in (self.sluice.lake / "t").rglob("*") if p.is_file()}
 
     def referenced(self):
-        """Every file that the table's metadata leads to, over all of its snapshots."""
+        """Every file that the table's metadata leads to, over all of its snapshots, and what leads to that."""
         table = self.table()
         found = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
+        found.add(str(self.sluice.lake / "t" / "metadata" / "version-hint.text"))
         for snapshot in table.snapshots():
             found.add(snapshot.manifest_list)
             for manifest in snapshot.manifests(table.io):

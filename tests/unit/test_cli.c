@@ -91,9 +91,8 @@ static const struct {
 } mistakes[] = {
     {"", "a command is missing"},
     {"qurey x", "unknown command \"qurey\"; did you mean \"query\"?"},
-    {"zzzzzz",
-     "unknown command \"zzzzzz\"; known are: init, check, capture, tables list, tables set, load, maintain, query, "
-     "run, status, demo, help"},
+    {"zzzzzz", "unknown command \"zzzzzz\"; known are: init, check, capture, tables list, tables set, load, maintain, "
+               "catalog sync, query, run, status, demo, help"},
     {"tables", "\"tables\" is half a command; known are: tables list, tables set"},
     {"tables lst", "unknown command \"tables lst\"; did you mean \"tables list\"?"},
     {"load --tabel x", "unknown flag \"tabel\"; did you mean \"table\"?"},

@@ -107,6 +107,16 @@ static void test_read_range(void **state) {
     assert_fails(store_read_range(subject.store, "../a", 0, part, 1, &err), ERROR_DATA);
 }
 
+static void test_replace_at_once(void **state) {
+    (void)state;
+    assert_ok(store_replace(subject.store, "new/hint", "first", 5, &err));
+    assert_content("new/hint", "first");
+    assert_ok(store_replace(subject.store, "new/hint", "2nd", 3, &err));
+    assert_content("new/hint", "2nd");
+    assert_listed("", true, "new/hint");
+    assert_fails(store_replace(subject.store, "new/../hint", "x", 1, &err), ERROR_DATA);
+}
+
 static void test_invalid_names(void **state) {
     (void)state;
     static const char *const names[] = {
@@ -598,6 +608,7 @@ static const struct CMUnitTest every_store[] = {
     CASE(test_unpublished_leaves_nothing),
     CASE(test_exclusive),
     CASE(test_replace),
+    CASE(test_replace_at_once),
     CASE(test_truncate),
     CASE(test_list),
     CASE(test_time_is_that_of_publishing),

@@ -127,4 +127,5 @@ const struct lake_format_ops lake_iceberg_ops = {
     .load = iceberg_load_table,
     .scan = iceberg_scan,
     .maintain = iceberg_maintain_table,
+    .sync = iceberg_sync_table,
 };

@@ -2,6 +2,7 @@
  * stays so.
  *
  *   <table>/metadata/00012-<uuid>.metadata.json        a version: columns, partitions, snapshots; the catalog names the current
+ *   <table>/metadata/version-hint.text                 names the current version for readers without a catalog (iceberg_hint.c)
  *   <table>/metadata/snap-<id>-<commit>.avro           a snapshot's manifest list
  *   <table>/metadata/<commit>-m<n>.avro                manifests
  *   <table>/data/<column>=<value>/…/<commit>-<n>.parquet           rows
@@ -93,6 +94,23 @@ bool iceberg_read_file(const struct lake *lake, struct arena *arena, const char 
                        struct slice *out, struct error *err);
 /* "file:///var/lib/lake/<name>", in the arena: the location of an object, or of a folder. */
 const char *iceberg_location(const struct lake *lake, struct arena *arena, const char *name);
+
+/* --- iceberg_hint.c: a stable path for readers without a catalog */
+
+/* Of "…/00012-<uuid>.metadata.json", as all writers with a catalog name them: 12; -1 for another name. */
+long iceberg_metadata_number(const char *name);
+/* What the hint names, as a location; NULL when there is none. Lives in the arena. */
+const char *iceberg_read_hint(const struct lake *lake, struct arena *arena, const char *folder);
+/* Makes the hint name what the catalog does. *written may be NULL. */
+bool iceberg_write_hint(const struct lake *lake, const struct catalog_table *table, const char *folder, bool *written,
+                        struct error *err);
+
+/* The same, where that it cannot be written is only a warning. */
+void iceberg_publish_hint(const struct iceberg_table *table);
+
+/* --- iceberg_sync.c */
+bool iceberg_sync_table(const struct lake *lake, const char *folder, struct arena *arena, struct lake_synced *result,
+                        struct error *err);
 
 /* --- iceberg_files.c */
 

@@ -413,5 +413,8 @@ bool iceberg_commit(struct iceberg_load *load, struct error *err) {
         iceberg_forget(load);
     load->manifests_listed = commit.manifest_count;
     mem_free(commit.manifests);
-    return outcome == COMMITTED && fault_point("lake.committed", err);
+    if (outcome != COMMITTED || !fault_point("lake.committed", err))
+        return false;
+    iceberg_publish_hint(load->table);
+    return true;
 }

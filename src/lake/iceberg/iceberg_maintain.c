@@ -229,6 +229,7 @@ static bool commit_once(struct iceberg_maintenance *maintenance, struct iceberg_
     if ((rewrite.has_snapshot || rewrite.expired_count > 0) && !commit_to(maintenance, now, &rewrite, err))
         return false;
     maintenance->result->snapshots_expired = rewrite.expired_count;
+    iceberg_publish_hint(now); /* what it names may be about to go, when another writer committed last */
     return fault_point("maintain.committed", err) &&
            iceberg_sweep(maintenance, now->metadata, rewrite.expired, rewrite.expired_count, err);
 }

@@ -208,24 +208,14 @@ static bool has_end(const char *name, const char *end) {
     return len >= end_len && strcmp(name + len - end_len, end) == 0;
 }
 
-/* "00012-<uuid>.metadata.json", as all writers with a catalog name them; -1 for another name. */
-static long metadata_number(const char *name) {
-    char *end;
-    const char *base = base_name(name);
-    if (!isdigit((unsigned char)base[0]) || !has_end(base, ".metadata.json"))
-        return -1;
-    long number = strtol(base, &end, 10);
-    return *end == '-' ? number : -1;
-}
-
 /* The number of the oldest metadata file that the log has, or of the current one. Who started from an older one cannot commit
  * any more. */
 static long oldest_number(const struct sweep *sweep) {
     const json_t *log = json_object_get(sweep->now->metadata->json, "metadata-log");
-    long oldest = metadata_number(sweep->now->metadata_file);
+    long oldest = iceberg_metadata_number(sweep->now->metadata_file);
     for (size_t i = 0; i < json_array_size(log); i++) {
         const char *file = json_string_value(json_object_get(json_array_get(log, i), "metadata-file"));
-        long number = file != NULL ? metadata_number(file) : -1;
+        long number = file != NULL ? iceberg_metadata_number(file) : -1;
         if (number < oldest)
             oldest = number;
     }
@@ -258,7 +248,7 @@ static bool find_commit(const char *name, char out[ICEBERG_COMMIT_BYTES]) {
 /* What somebody else put there, under a name that is none of Iceberg's, is left alone. */
 static bool is_ours_by_name(const char *name) {
     return has_end(name, ".parquet") || has_end(name, ".avro") || has_end(name, ".puffin") ||
-           metadata_number(name) >= 0;
+           iceberg_metadata_number(name) >= 0;
 }
 
 /* An adopted file may have the time of the raw file that it is. */
@@ -290,7 +280,7 @@ static bool list_folder(struct sweep *sweep, const char *folder, struct store_li
 static void add_listed(struct sweep *sweep, const struct store_list *list) {
     long oldest = oldest_number(sweep);
     for (size_t i = 0; i < list->count; i++) {
-        long number = metadata_number(list->entries[i].name);
+        long number = iceberg_metadata_number(list->entries[i].name);
         bool is_forgotten = number >= 0 && number < oldest;
         if (is_ours_by_name(list->entries[i].name) && (is_forgotten || is_orphan(sweep, &list->entries[i])))
             add_name(&sweep->candidates, list->entries[i].name);

@@ -24,9 +24,11 @@ const char *iceberg_store_name(const struct lake *lake, struct arena *arena, con
         if (store_name_is_valid(path + len))
             return arena_strdup(arena, path + len);
     }
-    error_set(err, ERROR_OUTSIDE,
-              "%s is not in the lake %s: set lake.location to the folder that the table's files are in", location,
-              lake->store->location);
+    error_set(
+        err, ERROR_OUTSIDE,
+        "%s is not in the lake %s: Iceberg's metadata names files by absolute locations; set lake.location to the "
+        "folder that they are in, and bring a lake that was moved back to its place (a link or a mount will do)",
+        location, lake->store->location);
     return NULL;
 }
 
