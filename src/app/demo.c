@@ -330,7 +330,7 @@ static bool walk(struct demo *demo, struct error *err) {
              "--partition-key", "create_dt", "--active", "true"))
         return false;
 
-    show_step(demo, "Load: raw files become lake tables, orders in a folder a day");
+    show_step(demo, "Load: raw files become Iceberg tables, orders in a folder a day");
     if (!RUN(demo, err, "load") || !show_files(demo, "lake", err) ||
         !RUN(demo, err, "query", "--format", "table", query_product) ||
         !RUN(demo, err, "query", "--format", "table", query_counts))
@@ -343,7 +343,7 @@ static bool walk(struct demo *demo, struct error *err) {
 
     show_step(demo, "Capture the changes from the binlog, load them, look again");
     if (!RUN(demo, err, "capture", "--until-current") || !show_files(demo, "raw", err) || !RUN(demo, err, "load") ||
-        !RUN(demo, err, "query", "--format", "table", query_product) ||
+        !show_files(demo, "lake/product", err) || !RUN(demo, err, "query", "--format", "table", query_product) ||
         !RUN(demo, err, "query", "--format", "table", query_counts))
         return false;
     printf("\nProduct 1001 has its new price, 1002 is gone, store 9 and 120 orders have arrived.\n"

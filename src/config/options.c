@@ -350,10 +350,10 @@ static const struct option lake_options[] = {
     {.name = "format",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct config_lake, format),
-     .fallback = "parquet",
+     .fallback = "iceberg",
      .help =
-         "The table format: parquet (folders as Hive and Spark read them), or iceberg (Apache Iceberg: a load costs "
-         "what its changes cost, and readers see the table before or after it)."},
+         "The table format: iceberg (Apache Iceberg: a load costs what its changes cost, and readers see the table before "
+         "or after it), or parquet (folders as Hive and Spark read them)."},
     {.name = "format_version",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct config_lake, format_version),

@@ -25,7 +25,7 @@ def binary():
     return path if path.is_absolute() else ROOT / path
 
 
-FORMAT = os.environ.get("SLUICE_TEST_FORMAT", "parquet")  # of the lake's tables, where a test does not say it
+FORMAT = os.environ.get("SLUICE_TEST_FORMAT", "iceberg")  # of the lake's tables, where a test does not say it
 
 
 class SluiceError(AssertionError):

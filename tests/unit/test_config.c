@@ -58,7 +58,7 @@ static void test_minimal(void **state) {
     assert_false(config->raw.gzip);
     assert_string_equal(config->lake.database, "t");
     assert_string_equal(config->lake.table_name, "{table}");
-    assert_string_equal(config->lake.format, "parquet");
+    assert_string_equal(config->lake.format, "iceberg");
     assert_int_equal(config->lake.target_file_size_bytes, 128 << 20);
     assert_string_equal(config->schedule.load, "every 1m");
     assert_string_equal(config->schedule.maintain, "every 1h");
