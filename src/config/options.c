@@ -351,9 +351,9 @@ static const struct option lake_options[] = {
      .kind = OPTION_TEXT,
      .offset = offsetof(struct config_lake, format),
      .fallback = "iceberg",
-     .help =
-         "The table format: iceberg (Apache Iceberg: a load costs what its changes cost, and readers see the table before "
-         "or after it), or parquet (folders as Hive and Spark read them)."},
+     .help = "The table format: iceberg (Apache Iceberg: a load costs what its changes cost, and readers see the table "
+             "before "
+             "or after it), or parquet (folders as Hive and Spark read them)."},
     {.name = "format_version",
      .kind = OPTION_INTEGER,
      .offset = offsetof(struct config_lake, format_version),

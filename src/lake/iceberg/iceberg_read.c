@@ -356,13 +356,19 @@ static bool append_deleted(const struct iceberg_read *read, size_t clean, struct
     return ok;
 }
 
+/* File and row as one number: the engine's join takes half the time of one by two columns. */
+enum { PLACE_ROW_BITS = 40, PLACE_FILES_MAX = 1 << 22 };
+
 static bool append_dirty(const struct iceberg_read *read, size_t clean, struct buf *sql, struct error *err) {
     buf_append_text(sql, read->with_position ? "SELECT m.* FROM ("
                                              : "SELECT m.* EXCLUDE (_sluice_file, _sluice_row) FROM (");
     bool ok = append_joined(read, clean, read->file_count, true, sql, err);
-    buf_append_text(sql, ") AS m ANTI JOIN (");
+    buf_printf(sql, ") AS m ANTI JOIN (SELECT (d.i << %d) | d.pos AS place FROM (", PLACE_ROW_BITS);
     ok = ok && append_deleted(read, clean, sql, err);
-    buf_append_text(sql, ") AS x ON m._sluice_file = x.i AND m._sluice_row = x.pos");
+    buf_printf(sql,
+               ") AS d WHERE d.pos BETWEEN 0 AND (1::BIGINT << %d) - 1) AS x ON (m._sluice_file << %d) | m._sluice_row "
+               "= x.place",
+               PLACE_ROW_BITS, PLACE_ROW_BITS);
     return ok;
 }
 
@@ -414,6 +420,7 @@ bool iceberg_append_deleted(const struct iceberg_read *read, struct buf *sql, st
 
 bool iceberg_append_read(const struct iceberg_read *read, struct buf *sql, struct error *err) {
     size_t clean = count_clean(read);
+    assert(read->file_count <= PLACE_FILES_MAX);
     if (read->file_count == 0) {
         append_nothing(read, sql);
         return true;
