@@ -111,6 +111,51 @@ static void test_a_partition_value_that_names_no_folder(void **state) {
     expect_scan(f, "id, length(p)", "ORDER BY id", "1|300\n2|1\n3|1\n4|2\n");
 }
 
+/* In version 3 a value that rows have from the start is said by the schema: no row is written anew. */
+static void test_initial_values_are_defaults(void **state) {
+    static const struct column columns[] = {
+        COLUMN("id", TYPE_INT64),
+        COLUMN("name", TYPE_STRING),
+        {.name = "flag", .type = {TYPE_BOOLEAN}, .initial = "1"},
+        {.name = "i", .type = {TYPE_INT32}, .initial = "-7"},
+        {.name = "f", .type = {TYPE_FLOAT32}, .initial = "0.1"},
+        {.name = "d", .type = {TYPE_DECIMAL, 20, 2}, .initial = "1.50"},
+        {.name = "day", .type = {TYPE_DATE}, .initial = "2026-11-01"},
+        {.name = "at", .type = {TYPE_TIMESTAMP, 0, 6}, .initial = "2026-11-01 10:00:00.5"},
+        {.name = "tz", .type = {TYPE_TIMESTAMPTZ, 0, 6}, .initial = "2026-11-01 10:00:00"},
+        {.name = "s", .type = {TYPE_STRING}, .initial = "it's \"x\""},
+        {.name = "b", .type = {TYPE_BINARY}, .initial = "00ff"},
+    };
+    static const char *const defaults[] = {
+        "true", "-7", "0.1", "\"1.50\"", "\"2026-11-01\"", "\"2026-11-01T10:00:00.5\"",
+    };
+    struct fixture *f = *state;
+    struct lake_result result;
+    load_three(f);
+    struct lake_load load = keyed_load();
+    load.columns = columns;
+    load.column_count = COUNT(columns);
+    must(f, try_load(f, load,
+                     "SELECT 'U' AS _op, 2::BIGINT AS id, 'B' AS name, false AS flag, 1 AS i, 2::FLOAT AS f, "
+                     "3::DECIMAL(20,2) AS d, NULL::DATE AS day, NULL::TIMESTAMP AS at, NULL::TIMESTAMPTZ AS tz, "
+                     "NULL AS s, NULL::BLOB AS b",
+                     &result));
+    assert_int_equal(result.rows_written, 1);
+    expect_scan(f, "* EXCLUDE (\"Op\", name)", "ORDER BY id",
+                "1|true|-7|0.1|1.50|2026-11-01|2026-11-01 10:00:00.5|2026-11-01 10:00:00+00|it's \"x\"|\\x00\\xFF\n"
+                "2|false|1|2.0|3.00|<null>|<null>|<null>|<null>|<null>\n"
+                "3|true|-7|0.1|1.50|2026-11-01|2026-11-01 10:00:00.5|2026-11-01 10:00:00+00|it's \"x\"|\\x00\\xFF\n");
+    struct iceberg_table *table = (struct iceberg_table *)open_table(f);
+    for (size_t i = 0; i < 6; i++) {
+        char *text = json_dumps(json_object_get(table->metadata->schema->fields[i + 3].json, "initial-default"),
+                                JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        assert_string_equal(text, defaults[i]);
+        free(text);
+    }
+    lake_close(&table->base);
+    expect_scan(f, "count(*)", "WHERE i < 0 AND s LIKE 'it%' AND d > 1", "2\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_of_two_loads_one_commits, setup_iceberg, teardown),
@@ -118,6 +163,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_files_out_of_range_are_not_opened, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_a_reader_keeps_its_version, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_a_type_that_is_no_promotion_is_another_field, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_initial_values_are_defaults, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_a_partition_value_that_names_no_folder, setup_iceberg, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,10 +261,22 @@ void iceberg_drop_stage(const struct iceberg_load *load, const char *stage);
 
 /* Fills version.columns, partition and the ids. Kind DATA when the table is not one of sluice's. */
 bool iceberg_show_columns(struct iceberg_table *table, struct error *err);
+/* Kind DATA when there is a column that sluice cannot write (of another writer): rows that are written anew would lose it. */
+bool iceberg_check_columns(const struct iceberg_table *table, struct error *err);
+
+/* --- iceberg_defaults.c */
+
 /* A default value of a schema (the specification's "JSON single-value serialization") as a raw text; NULL for null. */
 const char *iceberg_default_text(struct arena *arena, struct type type, const json_t *value);
+/* And back: a new reference; NULL when JSON cannot say it. */
+json_t *iceberg_default_json(struct arena *arena, struct type type, const char *text);
+
+/* --- iceberg_columns.c */
+
 /* load->next gets the columns and partitions of load->schema, load->field_ids the ids. */
 bool iceberg_plan_columns(struct iceberg_load *load, struct error *err);
+/* Whether new columns' values in rows that exist can be defaults, so that no row is written anew for them: in version 3. */
+bool iceberg_has_defaults(const struct iceberg_load *load);
 
 /* --- iceberg_watermark.c */
 

@@ -95,6 +95,22 @@ static bool keep_hidden(const struct iceberg_load *load, const struct iceberg_fi
     return true;
 }
 
+bool iceberg_check_columns(const struct iceberg_table *table, struct error *err) {
+    const struct iceberg_schema *schema = table->metadata->schema;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const json_t *type = json_object_get(schema->fields[i].json, "type");
+        const char *name = json_string_value(json_is_object(type) ? json_object_get(type, "type") : type);
+        if (is_hidden(&schema->fields[i]) &&
+            strcmp(name != NULL ? name : "", "unknown") != 0) /* which is always null */
+            return error_set(
+                err, ERROR_DATA,
+                "column \"%s\" has the type %s, which another writer gave it and sluice does not write: rows "
+                "that are written anew would lose it; drop the column, or let the other writer do it",
+                schema->fields[i].name, name != NULL ? name : "of another writer");
+    }
+    return true;
+}
+
 static void set_source_columns(struct iceberg_load *load) {
     struct buf pairs;
     buf_init(&pairs, BUF_MAX_DEFAULT);
@@ -116,6 +132,25 @@ static int32_t field_of(const struct iceberg_load *load, const struct lake_schem
     return type_equal(before, now) || type_is_widening(before, now) ? table->field_ids[column->before] : ++*last;
 }
 
+/* What rows that exist have in a new column, when they are not written anew. */
+static json_t *default_of(const struct iceberg_load *load, const struct lake_schema_column *column) {
+    bool wanted = load->next->format_version >= 3 && column->before < 0 && column->column.initial != NULL;
+    return wanted && load->schema.initialized && !load->replaces
+               ? iceberg_default_json(load->arena, column->column.type, column->column.initial)
+               : NULL;
+}
+
+bool iceberg_has_defaults(const struct iceberg_load *load) {
+    bool has = load->next->format_version >= 3;
+    for (size_t i = 0; has && i < load->schema.column_count; i++) {
+        const struct lake_schema_column *column = &load->schema.columns[i];
+        json_t *value = default_of(load, column);
+        has = column->before >= 0 || column->column.initial == NULL || value != NULL;
+        json_decref(value);
+    }
+    return has;
+}
+
 static bool set_schema(struct iceberg_load *load, struct error *err) {
     const struct iceberg_table *table = load->table;
     const struct iceberg_schema *before = load->next->schema;
@@ -129,18 +164,20 @@ static bool set_schema(struct iceberg_load *load, struct error *err) {
     for (size_t i = 0; i < count; i++) {
         const struct lake_schema_column *column = &load->schema.columns[i];
         load->field_ids[i] = field_of(load, column, &last);
-        fields[i + 1] = (struct iceberg_field){
-            .id = load->field_ids[i], .name = column->column.name, .type = iceberg_type_of(column->column.type)};
+        fields[i + 1] = (struct iceberg_field){.id = load->field_ids[i],
+                                               .name = column->column.name,
+                                               .type = iceberg_type_of(column->column.type),
+                                               .initial_default = default_of(load, column)};
     }
-    for (size_t i = 0; table->metadata != NULL && i < before->field_count; i++) {
-        if (!is_hidden(&before->fields[i]))
-            continue;
-        if (!keep_hidden(load, &before->fields[i], err))
-            return false;
-        fields[all++] = before->fields[i];
-    }
-    iceberg_metadata_set_schema(load->next, fields, all);
-    return true;
+    bool ok = true;
+    for (size_t i = 0; ok && table->metadata != NULL && i < before->field_count; i++)
+        if (is_hidden(&before->fields[i]) && (ok = keep_hidden(load, &before->fields[i], err)))
+            fields[all++] = before->fields[i];
+    if (ok)
+        iceberg_metadata_set_schema(load->next, fields, all);
+    for (size_t i = 0; i < count; i++)
+        json_decref(fields[i + 1].initial_default);
+    return ok;
 }
 
 /* No column may have the name of a partition field that is not its own. */

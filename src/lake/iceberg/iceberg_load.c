@@ -75,7 +75,7 @@ static bool append_existing_rows(const struct iceberg_load *load, struct buf *sq
     size_t count = load->schema.column_count;
     struct iceberg_read_column *columns = arena_alloc(load->arena, (count + 1) * sizeof *columns);
     size_t *files = arena_alloc(load->arena, (table->files.data_count + 1) * sizeof *files);
-    if (!iceberg_check_files(table, err))
+    if (!iceberg_check_files(table, err) || !iceberg_check_columns(table, err))
         return false;
     columns[0] =
         (struct iceberg_read_column){table->op_field, {.name = ICEBERG_OP_COLUMN, .type = {.kind = TYPE_STRING}}};
@@ -281,13 +281,13 @@ static void start(struct iceberg_load *load) {
     iceberg_metadata_upgrade(load->next, version);
 }
 
-/* Existing rows need another form only for a column that has a value in them from the start: version 2 has no defaults. All
- * other changes of columns and partitions are the metadata's alone. */
+/* Existing rows need another form only for a column that has a value in them from the start, where that can be no default:
+ * version 2 has none. All other changes of columns and partitions are the metadata's alone. */
 static bool plan(struct iceberg_load *load, struct error *err) {
     struct lake_schema *schema = &load->schema;
     if (!lake_schema_plan(load->arena, &load->table->base.version, load->given, schema, err))
         return false;
-    load->replaces = load->given->full_load_sql != NULL || schema->initialized;
+    load->replaces = load->given->full_load_sql != NULL || (schema->initialized && !iceberg_has_defaults(load));
     return iceberg_plan_columns(load, err);
 }
 

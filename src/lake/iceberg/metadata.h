@@ -29,6 +29,7 @@ struct iceberg_field {
     bool required;
     struct iceberg_type type; /* OTHER: see the document's "type" */
     const json_t *json;
+    json_t *initial_default; /* of a new field that is given; borrowed; NULL: none */
 };
 
 struct iceberg_schema {

@@ -164,6 +164,8 @@ static json_t *field_to_json(const struct iceberg_schema *current, const struct 
         iceberg_type_format(field->type, type);
         set(json, "type", json_string(type));
     }
+    if (before == NULL && field->initial_default != NULL)
+        set(json, "initial-default", json_incref(field->initial_default));
     return json;
 }
 
