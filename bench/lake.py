@@ -23,7 +23,8 @@ ROWS = int(os.environ.get("BENCH_LAKE_ROWS", 10_000_000))
 CHANGES = int(os.environ.get("BENCH_LAKE_CHANGES", 300_000))
 PYICEBERG_ROWS = int(os.environ.get("BENCH_PYICEBERG_ROWS", 1_000_000))
 TENFOLD = os.environ.get("BENCH_TENFOLD") == "1"
-OURS = {"iceberg": "sluice, iceberg", "parquet": "sluice, parquet"}
+OURS = {"iceberg": "sluice, iceberg", "iceberg3": "sluice, iceberg version 3", "parquet": "sluice, parquet"}
+FORMATS = {"iceberg": {"format": "iceberg"}, "iceberg3": {"format": "iceberg", "format_version": 3}, "parquet": {"format": "parquet"}}
 PEERS = {"duckdb": "DuckDB, one Parquet file", "delta": "delta-rs", "pyiceberg": "pyiceberg"}
 TOOLS = os.environ.get("BENCH_LAKE_TOOLS", ",".join([*OURS, *PEERS])).split(",")
 TIMEOUT_S = 3600
@@ -48,7 +49,7 @@ class Ours:
     """A work folder of sluice with one table."""
 
     def __init__(self, folder, tool, memory):
-        lake = {"format": tool, "adopt": "link"}  # nobody writes into the raw files here
+        lake = {**FORMATS[tool], "adopt": "link"}  # nobody writes into the raw files here
         self.sluice = Sluice(folder=folder, source={"engine": "dms"}, memory_limit=memory, threads=THREADS, lake=lake,
                              tables=[{"name": "shop.orders", "active": True, "primary_key": ["id"], "columns": COLUMNS}])
         self.raw = self.sluice.raw / "shop" / "orders"
@@ -261,11 +262,11 @@ def target_rows(results, labels):
 
 def has_format(name, folder):
     """Whether this sluice has the table format; any other problem is one of the measurement."""
-    sluice = Sluice(folder=folder / "has", source={"engine": "dms"}, lake={"format": name})
+    sluice = Sluice(folder=folder / "has", source={"engine": "dms"}, lake=FORMATS[name])
     sluice.raw.mkdir()
     done = subprocess.run(sluice.command("load"), capture_output=True, text=True)
     shutil.rmtree(sluice.folder)
-    return "lake.format" not in done.stderr
+    return "lake.format" not in done.stderr  # nor lake.format_version
 
 
 def has_maintain():
@@ -277,7 +278,7 @@ def tools_of(folder, data):
     orders, maintains = Orders(data, ROWS, CHANGES), has_maintain()
     for name in [name for name in OURS if name in TOOLS]:
         if has_format(name, folder):
-            yield Tool(name, OURS[name], orders, is_ours=True, maintains=maintains and name == "iceberg")
+            yield Tool(name, OURS[name], orders, is_ours=True, maintains=maintains and name != "parquet")
         else:
             say(f"this sluice has no lake.format {name}: left out")
     for name in [name for name in PEERS if name in TOOLS]:
