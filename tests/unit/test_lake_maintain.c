@@ -1,6 +1,7 @@
 /* Maintenance of Iceberg tables: what it merges, and what it gives up when another writer was there first. A table that was
  * opened before another's commit is a plan that is out of date. */
 #include "lake/iceberg/iceberg_maintain.h"
+#include "lake/iceberg/roaring.h"
 #include "lake_fixture.h"
 
 #include "base/clock.h"
@@ -286,6 +287,125 @@ static void test_a_table_that_was_set_back(void **state) {
     mem_free(location);
 }
 
+/* --- deletion vectors */
+
+/* Two files, each with a vector; one third of the first one's rows is deleted. */
+static void load_vectors(struct fixture *f) {
+    struct lake_load load = keyed_load();
+    load.full_load_sql = "SELECT 'I' AS \"Op\", range AS id, 'a' AS name FROM range(100)";
+    must(f, try_load(f, load, NULL, NULL));
+    load_one(f, "SELECT 'I' AS _op, 1000 + range AS id, 'b' AS name FROM range(100)");
+    load_one(f, "SELECT 'D' AS _op, unnest(range(33) || [1000, 1001]) AS id, '' AS name");
+    expect_files(f, 2, 2);
+}
+
+static void test_vectors_of_other_files_are_others(void **state) {
+    struct fixture *f = *state;
+    load_vectors(f);
+    struct lake_table *planned = open_table(f);
+    load_one(f, "SELECT 'D' AS _op, 1002::BIGINT AS id, '' AS name");
+    struct lake_maintained done = maintain(f, planned, usual);
+    lake_close(planned);
+    assert_int_equal(done.given_up, 0);
+    assert_int_equal(done.data_files_before, 1);
+    assert_int_equal(done.delete_files_before, 1);
+    expect_files(f, 2, 1);
+    expect_scan(f, "count(*), sum(id)", "", "164|106369\n");
+    planned = open_table(f);
+    load_one(f, "SELECT 'D' AS _op, unnest(range(1010, 1040)) AS id, '' AS name");
+    load_one(f, "SELECT 'D' AS _op, 99::BIGINT AS id, '' AS name");
+    assert_int_equal(maintain(f, planned, usual).data_files_before, 0); /* by the plan's vectors it is not worth it */
+    lake_close(planned);
+    planned = open_table(f);
+    load_one(f, "SELECT 'D' AS _op, 1050::BIGINT AS id, '' AS name");
+    assert_int_equal(maintain(f, planned, usual).given_up, 1);
+    lake_close(planned);
+    expect_scan(f, "count(*), count(*) FILTER (id IN (99, 1050))", "", "132|0\n");
+}
+
+/* Rows have ids since, which the plan does not know. */
+static void test_a_table_that_became_version_3(void **state) {
+    struct fixture *f = *state;
+    load_small(f);
+    struct lake_table *planned = open_table(f);
+    f->format_version = 3;
+    load_one(f, "SELECT 'I' AS _op, 500::BIGINT AS id, 'late' AS name");
+    assert_int_equal(maintain(f, planned, usual).given_up, 1);
+    lake_close(planned);
+    struct lake_maintained done = maintain_now(f, usual);
+    assert_int_equal(done.data_files_before, 10);
+    assert_int_equal(done.delete_files_before, 8);
+    expect_files(f, 1, 0);
+    expect_scan(f, "count(*), sum(id)", "", "19|1373\n");
+}
+
+static void test_a_vector_is_what_its_entry_says(void **state) {
+    struct fixture *f = *state;
+    load_vectors(f);
+    struct iceberg_table *table = open_files(f);
+    for (size_t i = 0; i < 2; i++) {
+        const struct iceberg_live_file *data = &table->files.data[i];
+        const struct iceberg_file file = table->files.deletes[data->vector].entry.file;
+        const struct {
+            int64_t count, rows, offset, size;
+            const char *said;
+        } cases[] = {
+            {file.record_count, 100, file.content_offset, file.content_size, NULL},
+            {file.record_count + 1, 100, file.content_offset, file.content_size, "and the manifest says"},
+            {file.record_count, 1, file.content_offset, file.content_size, "of a data file with 1 rows"},
+            {file.record_count, 100, file.content_offset + 1, file.content_size, "says that it has"},
+            {file.record_count, 100, file.content_offset, file.content_size - 1, "says that it has"},
+            {file.record_count, 100, file.content_offset, file.size_bytes, "bytes from byte"},
+        };
+        for (size_t j = 0; j < COUNT(cases); j++) {
+            struct iceberg_file vector = file, rows = data->entry.file;
+            struct roaring set;
+            vector.record_count = cases[j].count;
+            vector.content_offset = cases[j].offset;
+            vector.content_size = cases[j].size;
+            rows.record_count = cases[j].rows;
+            roaring_init(&set);
+            f->err = (struct error){0};
+            assert_int_equal(iceberg_read_vector(&f->lake, &vector, &rows, &set, &f->err), cases[j].said == NULL);
+            if (cases[j].said != NULL) {
+                assert_int_equal(f->err.kind, ERROR_DATA);
+                assert_non_null(strstr(f->err.message, cases[j].said));
+                assert_non_null(strstr(f->err.message, "-deletes.puffin"));
+            }
+            roaring_deinit(&set);
+        }
+    }
+    lake_close(&table->base);
+}
+
+/* Ids of rows are theirs alone, and stay theirs. */
+static void test_rows_have_ids(void **state) {
+    struct fixture *f = *state;
+    load_small(f);
+    struct iceberg_table *table = open_files(f);
+    int64_t next = 0;
+    for (size_t i = 0; i < table->files.data_count; i++) {
+        const struct iceberg_file *file = &table->files.data[i].entry.file;
+        assert_true(file->first_row_id >= 0 && file->first_row_id + file->record_count <= table->metadata->next_row_id);
+        next += file->record_count;
+        for (size_t j = 0; j < i; j++) {
+            const struct iceberg_file *other = &table->files.data[j].entry.file;
+            assert_true(file->first_row_id >= other->first_row_id + other->record_count ||
+                        other->first_row_id >= file->first_row_id + file->record_count);
+        }
+    }
+    assert_int_equal(table->metadata->next_row_id, next);
+    lake_close(&table->base);
+    assert_int_equal(maintain_now(f, usual).data_files_after, 1);
+    table = open_files(f);
+    char *sql = mem_printf("SELECT id, _row_id, _last_updated_sequence_number FROM read_parquet('%s') WHERE id IN (0, "
+                           "9, 107) ORDER BY id",
+                           table->files.data[0].entry.file.path + strlen("file://"));
+    expect_query(f, sql, "0|10|2\n9|9|1\n107|25|9\n");
+    mem_free(sql);
+    lake_close(&table->base);
+}
+
 /* --- snapshots and files */
 
 static void test_snapshots_are_expired(void **state) {
@@ -394,14 +514,24 @@ int main(void) {
         cmocka_unit_test(test_runs_of_small_files),
         cmocka_unit_test_setup_teardown(test_small_files_become_one, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_deleted_rows_are_taken_out, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_deleted_rows_are_taken_out, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_delete_files_are_rolled_up, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_partitions_by_themselves, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_the_budget_bounds_a_round, setup_iceberg, teardown),
         cmocka_unit_test_setup_teardown(test_deletes_that_came_meanwhile_are_not_lost, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_deletes_that_came_meanwhile_are_not_lost, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_rows_that_came_meanwhile_stay, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_that_came_meanwhile_stay, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_replaced_meanwhile_stays_so, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_what_was_replaced_meanwhile_stays_so, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_of_two_rounds_one_commits, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_of_two_rounds_one_commits, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_a_table_that_was_set_back, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_a_table_that_was_set_back, setup_iceberg_third, teardown),
+        cmocka_unit_test_setup_teardown(test_vectors_of_other_files_are_others, setup_iceberg_third, teardown),
+        cmocka_unit_test_setup_teardown(test_a_table_that_became_version_3, setup_iceberg, teardown),
+        cmocka_unit_test_setup_teardown(test_a_vector_is_what_its_entry_says, setup_iceberg_third, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_have_ids, setup_iceberg_third, teardown),
         cmocka_unit_test_setup_teardown(test_snapshots_are_expired, setup_iceberg, teardown),
         cmocka_unit_test(test_expired_and_kept),
         cmocka_unit_test_setup_teardown(test_orphans_are_removed, setup_iceberg, teardown),
