@@ -217,3 +217,51 @@ def test_loads_and_maintenance_at_once(make):
     assert maintainer.returncode == 0, log
     table.assert_rows()
     deletes_of(table)
+
+
+@pytest.mark.readers
+def test_spark_writes_vectors_too(spark, make):
+    """Ours merge with Spark's and Spark's with ours; a row's id stays its own when it is moved, and rows that are new have new ones."""
+    table = make(maintain={"deleted_percent": 1})
+    session = spark.session(table.sluice.folder / "catalog.db")
+
+    def sql(text):
+        return [tuple(row) for row in session.sql(text.replace("{t}", "lake.lake.t")).collect()]
+
+    def lineage():
+        return {i: (row, commit) for i, row, commit in sql("select id, _row_id, _last_updated_sequence_number from {t}")}
+
+    def check():
+        table.assert_rows()
+        assert sorted(sql("select id, grp, name from {t}")) == table.expected()
+        assert len(set(dict(lineage().values()))) == len(table.expected()), "ids are unique"
+
+    load(table, ("U", 1, 1, "ours"), ("D", 2, 0, ""), ("I", 1000, 1, "new"))
+    check()
+    sql("alter table {t} set tblproperties(" + ", ".join(f"'write.{verb}.mode' = 'merge-on-read'" for verb in ("delete", "update", "merge")) + ")")
+    sql("delete from {t} where id in (3, 4)")
+    for i in (3, 4):
+        del table.model[i]
+    check()
+    assert [rows for rows, _ in deletes_of(table)[0].values()] == [4]
+    load(table, ("U", 5, 1, "ours"), ("D", 6, 0, ""))
+    check()
+    assert [rows for rows, _ in deletes_of(table)[0].values()] == [6]
+    sql("update {t} set name = 'spark' where id in (1, 10)")
+    table.model |= {1: (1, 1, "spark"), 10: (10, 1, "spark")}
+    check()
+
+    before = lineage()
+    assert "data files" in table.sluice.run("maintain").stderr
+    assert deletes_of(table) == ({}, []) and lineage() == before
+    check()
+    table.sluice.config["lake"]["write_mode"] = "copy-on-write"
+    table.sluice.write_config()
+    load(table, ("U", 20, 2, "ours"), ("I", 1001, 1, "new"))
+    assert {i for i, ids in lineage().items() if before.get(i) != ids} == {20, 1001}
+    check()
+    before = lineage()
+    sql("call lake.system.rewrite_data_files(table => 'lake.lake.t', options => map('rewrite-all', 'true'))")
+    assert lineage() == before
+    load(table, ("U", 21, 0, "ours"))
+    check()
