@@ -24,6 +24,8 @@ static void require_same(const struct roaring *a, const struct roaring *b) {
         require(count > 1000 || roaring_contains(a, position_a), "a position is not in its set");
         last = position_a;
     }
+    uint64_t end = 0;
+    require(roaring_last(a, &end) == (count > 0) && end == last, "the last position is another one");
     require(!roaring_next(&at_b, &position_b), "what was written has more positions");
     require(count == roaring_count(a), "the cardinality is wrong");
 }

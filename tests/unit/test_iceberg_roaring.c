@@ -287,6 +287,13 @@ static void test_is_a_set(void **state) {
         }
     }
     assert_false(roaring_next(&cursor, &position));
+    uint64_t last = SPAN;
+    while (!model[--last])
+        continue;
+    assert_true(roaring_last(&set, &position) && position == base + last); /* of bits, or of an array: */
+    roaring_add(&set, base + 2 * SPAN);
+    assert_true(roaring_last(&set, &position) && position == base + 2 * SPAN);
+    assert_false(roaring_last(&empty, &position));
     assert_false(roaring_contains(&set, 0) || roaring_contains(&set, INT64_MAX));
     roaring_deinit(&set);
     roaring_deinit(&more);

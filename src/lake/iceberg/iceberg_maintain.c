@@ -273,12 +273,10 @@ static bool commit_all(struct iceberg_maintenance *maintenance, struct error *er
 
 /* Why data files cannot be written anew; NULL: they can. */
 static const char *find_obstacle(const struct iceberg_table *table) {
-    const struct iceberg_schema *schema = table->metadata->schema;
     struct error why;
-    for (size_t i = 0; i < schema->field_count; i++) {
-        struct type type;
-        if (!iceberg_type_to_lake(schema->fields[i].type, &type))
-            return "another writer added a column of a type that sluice does not write";
+    if (!iceberg_check_columns(table, &why)) {
+        log_info("maintaining %s: %s", table->base.folder, why.message);
+        return "another writer added a column of a type that sluice does not write";
     }
     if (!iceberg_check_files(table, &why))
         return "another writer left files that sluice does not read: equality deletes, or others than Parquet";
