@@ -415,7 +415,8 @@ static const struct option load_options[] = {
      .fallback = "evolve",
      .words = schema_changes,
      .help = "What the columns of a lake table do when the source's change. evolve: they follow; a column that was "
-             "dropped stays and is NULL in new rows, and an order or a NOT NULL is not the lake's. add_only: new "
+             "dropped stays and is NULL in new rows, an order or a NOT NULL is not the lake's, and a type that the "
+             "lake's does not widen to (int to varchar) stops the table. add_only: new "
              "columns are added, a dropped one stays; a new name or type stops the table. stop: any change of the "
              "columns, their order and NOT NULL stops the table. A table that is stopped says what changed, and the "
              "others are loaded; a full load replaces the table, whatever changed."},
@@ -556,7 +557,9 @@ static const struct option table_options[] = {
      .offset = offsetof(struct config_table, columns),
      .count_offset = offsetof(struct config_table, column_count),
      .example = "{price: \"decimal(10,2)\"}",
-     .help = "Types of columns, for files that have no types."},
+     .help = "Types of columns, in place of the source's, and for files that have no types. The lake's column has this "
+             "type; "
+             "a value that does not fit it is a bad row (bad_rows)."},
     {.name = "bad_rows",
      .kind = OPTION_ENUM,
      .offset = offsetof(struct config_table, bad_rows),

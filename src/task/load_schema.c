@@ -1,5 +1,6 @@
 #include "task/load_schema.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -93,24 +94,41 @@ static const char *initial_value(const struct load_schema_input *input, uint32_t
     return NULL;
 }
 
-static struct column lake_column(const struct load_schema_input *input, const struct column *column) {
+/* What the config says of the column: under its own name, or under the one that it has now. */
+static bool find_declared(const struct builder *builder, const struct column *column, struct type *out) {
+    const struct load_schema *schema = builder->schema;
+    int now = find_id(schema->columns, schema->column_count, column->id);
+    return load_declared_type(builder->input, column->name, out) ||
+           (now >= 0 && load_declared_type(builder->input, schema->columns[now].name, out));
+}
+
+/* A declared type wins over the source's: the texts of raw files are read as it says. */
+static struct column lake_column(const struct builder *builder, const struct column *column) {
     struct column copy = *column;
-    copy.initial = initial_value(input, column->id);
+    copy.initial = initial_value(builder->input, column->id);
     copy.type = type_for_lake(column->type);
+    find_declared(builder, column, &copy.type);
     copy.nullable = true;
     return copy;
 }
 
 static bool set_type_error(const struct builder *builder, const struct column *target, struct type other,
                            const char *whose, struct error *err) {
+    const struct controller_row *row = builder->input->row;
     char is[TYPE_TEXT_BYTES], was[TYPE_TEXT_BYTES];
+    struct type declared;
     type_format(target->type, is);
     type_format(other, was);
-    return error_set(
-        err, ERROR_DATA,
-        "column \"%s\" is %s now and was %s in %s: load the table in full again with sluice capture --reload "
-        "--schema %s --table %s",
-        target->name, is, was, whose, builder->input->row->schema, builder->input->row->table);
+    error_set(err, ERROR_DATA,
+              "column \"%s\" is %s now and was %s in %s: load the table in full again with sluice capture --reload "
+              "--schema %s --table %s",
+              target->name, is, was, whose, row->schema, row->table);
+    if (err == NULL || find_declared(builder, target, &declared))
+        return false;
+    size_t len = strlen(err->message);
+    snprintf(err->message + len, sizeof err->message - len,
+             ", or keep its type in sluice.yaml with tables: columns: {\"%s\": \"%s\"}", target->name, was);
+    return false;
 }
 
 /* The type of a column that older files or the lake have with another type: wider where that holds both. Where it does not,
@@ -131,7 +149,7 @@ static bool merge_version(struct builder *builder, const struct table *version, 
     struct load_schema *schema = builder->schema;
     size_t newer_count = schema->column_count;
     for (size_t i = 0; i < version->column_count; i++) {
-        struct column column = lake_column(builder->input, &version->columns[i]);
+        struct column column = lake_column(builder, &version->columns[i]);
         int known = find_id(schema->columns, schema->column_count, column.id);
         if (known >= 0) {
             bool converted;
@@ -167,17 +185,37 @@ static void keep_lake_columns(struct builder *builder) {
             schema->columns[schema->column_count++] = lake->columns[i];
 }
 
+/* Of columns of another type in the lake only some become wider; else the user has to decide, because the rows that are there
+ * cannot change. */
+static bool join_lake_type(const struct builder *builder, struct column *target, const struct column *lake,
+                           struct error *err) {
+    return type_equal(target->type, lake->type) || type_widen(target->type, lake->type, &target->type) ||
+           set_type_error(builder, target, lake->type, "the lake", err);
+}
+
+/* No full load replaces a history. What is text there stays text, and else its rows are converted. */
+static bool join_history_type(struct builder *builder, struct column *target, const struct column *lake,
+                              struct error *err) {
+    bool converted = false;
+    if (lake->type.kind == TYPE_STRING && target->type.kind != TYPE_BINARY)
+        target->type = lake->type;
+    else if (!join_types(builder, target, lake->type, "the lake", &converted, err))
+        return false;
+    builder->schema->rewrite |= converted;
+    return true;
+}
+
 /* A full load replaces all rows, so the lake's types do not matter then. */
 static bool join_lake_types(struct builder *builder, struct error *err) {
+    const struct load_schema_input *input = builder->input;
     struct load_schema *schema = builder->schema;
-    if (builder->input->plan->full_load_due)
+    if (input->plan->full_load_due && !input->is_history)
         return true;
     for (size_t i = 0; i < schema->column_count; i++) {
-        const struct column *lake = load_find_lake_column(builder->input->lake, &schema->columns[i]);
-        bool converted;
-        if (lake != NULL && !join_types(builder, &schema->columns[i], lake->type, "the lake", &converted, err))
+        const struct column *lake = load_find_lake_column(input->lake, &schema->columns[i]);
+        if (lake != NULL && !(input->is_history ? join_history_type(builder, &schema->columns[i], lake, err)
+                                                : join_lake_type(builder, &schema->columns[i], lake, err)))
             return false;
-        schema->rewrite |= lake != NULL && converted;
     }
     if (schema->rewrite)
         keep_lake_columns(builder);
@@ -204,7 +242,7 @@ static const char *const *column_names(struct arena *arena, const struct table *
 static void set_version_columns(struct builder *builder, struct load_part *part, const struct table *version) {
     struct column *columns = arena_alloc(builder->arena, (version->column_count + 1) * sizeof *columns);
     for (size_t i = 0; i < version->column_count; i++)
-        columns[i] = lake_column(builder->input, &version->columns[i]);
+        columns[i] = lake_column(builder, &version->columns[i]);
     part->columns = columns;
     part->column_count = version->column_count;
     part->expected = column_names(builder->arena, version);
@@ -273,6 +311,8 @@ static size_t count_history_columns(const struct load_schema_input *input) {
 
 static bool make_captured(struct builder *builder, struct error *err) {
     const struct load_schema_input *input = builder->input;
+    if (!load_check_declared(input, err))
+        return false;
     size_t file_count = load_plan_file_count(input->plan);
     reserve(builder, count_history_columns(input), file_count);
     int *versions = arena_alloc(builder->arena, (file_count + 1) * sizeof *versions);
@@ -315,16 +355,11 @@ static bool cast_is_exact(struct type from, struct type to) {
     return from.kind == TYPE_DATE && to.kind == TYPE_TIMESTAMP;
 }
 
-static bool is_declared(const struct load_schema_input *input, const char *name) {
-    for (size_t i = 0; input->config != NULL && i < input->config->column_count; i++)
-        if (strcasecmp(input->config->columns[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static bool check_cast(const struct builder *builder, const struct load_part *part, const struct column *from,
                        const struct column *to, struct error *err) {
-    if (part->parquet == NULL || cast_is_exact(from->type, to->type) || is_declared(builder->input, to->name))
+    struct type declared;
+    if (part->parquet == NULL || cast_is_exact(from->type, to->type) ||
+        load_declared_type(builder->input, to->name, &declared))
         return true;
     char is[TYPE_TEXT_BYTES], want[TYPE_TEXT_BYTES];
     type_format(from->type, is);

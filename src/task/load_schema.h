@@ -54,8 +54,9 @@ struct load_schema {
     size_t key_count;
     const char *const *partition;
     size_t partition_count;
-    bool rewrite; /* a captured column changed to a type that no widening reaches: existing rows are converted, as the
-                     source converted its own */
+    bool
+        rewrite; /* of a captured table's history: a column changed to a type that no widening reaches, so that existing
+                     rows are converted, as the source converted its own */
     const char *const
         *source_names; /* of a table whose types nobody recorded: the newest file's columns, in its order */
     size_t source_name_count;

@@ -50,6 +50,19 @@ static bool parse_type(const char *text, const char *name, const char *where, st
     return true;
 }
 
+bool load_declared_type(const struct load_schema_input *input, const char *name, struct type *out) {
+    const char *text = declared_type(input, name);
+    return text != NULL && parse_type(text, name, "tables: columns", out, NULL);
+}
+
+bool load_check_declared(const struct load_schema_input *input, struct error *err) {
+    struct type type;
+    for (size_t i = 0; input->config != NULL && i < input->config->column_count; i++)
+        if (!parse_type(input->config->columns[i].type, input->config->columns[i].name, "tables: columns", &type, err))
+            return false;
+    return true;
+}
+
 /* Takes `type` as well: *known holds both after it. */
 static bool join_known(struct survey_column *column, struct type type, const char *whose, struct error *err) {
     if (!column->decided || type_equal(column->type, type)) {

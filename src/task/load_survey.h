@@ -25,4 +25,9 @@ bool load_survey_make(struct arena *arena, const struct load_schema_input *input
 /* The narrowest type that also holds `text` and that a lake column of `type` may become; false: there is none. */
 bool load_survey_widen(struct type type, struct slice text, struct type *out);
 
+/* The lake type that the config declares for a column of that name, in any case. */
+bool load_declared_type(const struct load_schema_input *input, const char *name, struct type *out);
+/* Kind CONFIG when a declared type is none. */
+bool load_check_declared(const struct load_schema_input *input, struct error *err);
+
 #endif

@@ -387,6 +387,64 @@ def test_a_source_that_changes_its_columns():
                 assert rows == [(1,), (2,)] if said is None else rows == [(1,)]
 
 
+@pytest.mark.parametrize("lake_format", FORMATS)
+def test_a_type_that_the_lake_cannot_follow_stops_that_table_alone(lake_format):
+    if MariaDB.unavailable():
+        pytest.skip(MariaDB.unavailable())
+    with MariaDB(binlog_row_metadata="FULL") as server:
+        server.sql("create database shop; use shop; create table t (id int primary key, n int); insert into t values (1, 1), (2, 2); "
+                   "create table other (id int primary key); insert into other values (1)")
+        with Sluice(source=server.source_config("shop"), lake={"format": lake_format}, tables=[{"name": f"shop.{t}", "active": True} for t in ("t", "other")]) as sluice:
+            shop = Shop(sluice)
+
+            def step(*statements):
+                for statement in statements:
+                    server.sql(f"use shop; {statement}")
+                sluice.run("capture", "--until-current")
+
+            step("select 1")
+            sluice.run("load")
+            step("alter table t modify n varchar(10)", "insert into t values (3, '33')", "insert into other values (2)")
+            shop.fails('loading shop.t: column "n" is string now and was int in the lake', "sluice capture --reload --schema shop --table t",
+                       'or keep its type in sluice.yaml with tables: columns: {"n": "int"}')
+            assert shop.rows() == [("I", 1, 1), ("I", 2, 2)] and lake_rows(sluice, "other") == [("I", 1), ("I", 2)]
+            shop.configure(columns={"n": "int"})
+            shop.load()
+            assert shop.rows()[2:] == [("I", 3, 33)]
+            step("insert into t values (4, 'four'), (5, '5')")
+            shop.fails('column "n": "four" is not an int')
+            shop.configure(bad_rows="quarantine")
+            shop.load()
+            assert shop.rows()[2:] == [("I", 3, 33), ("I", 5, 5)] and [bad["value"] for bad in shop.quarantine()] == ["four"]
+            del sluice.config["tables"][0]["columns"]
+            sluice.write_config()
+            step("insert into t values (6, 'six')")
+            shop.fails('column "n" is string now and was int in the lake')
+            sluice.run("capture", "--until-current", "--reload", "--schema", "shop", "--table", "t")
+            shop.load()
+            assert [row[1:] for row in shop.rows()] == [(1, "1"), (2, "2"), (3, "33"), (4, "four"), (5, "5"), (6, "six")]
+
+
+@pytest.mark.parametrize("data_format", ["csv", "parquet"])
+def test_declared_types_of_a_captured_table(data_format):
+    if MariaDB.unavailable():
+        pytest.skip(MariaDB.unavailable())
+    with MariaDB(binlog_row_metadata="FULL") as server:
+        server.sql("create database shop; use shop; create table t (id int primary key, code varchar(10), price decimal(10,2), n int); "
+                   "insert into t values (1, '007', 1.5, 1)")
+        with Sluice(source=server.source_config("shop"), lake={"format": "iceberg"}, raw={"data_format": data_format}, tables=[
+                {"name": "shop.t", "active": True, "columns": {"code": "bigint", "price": "double", "n": "varchar"}}]) as sluice:
+            shop = Shop(sluice)
+            for statement in ("select 1", "alter table t rename column code to number; insert into t values (2, '8', 2.25, 2)", "alter table t modify n bigint; update t set n = 3 where id = 1"):
+                server.sql(f"use shop; {statement}")
+                sluice.run("capture", "--until-current")
+                if "rename" in statement:
+                    shop.configure(columns={"number": "bigint", "price": "double", "n": "varchar"})
+                shop.load()
+            assert shop.rows() == [("U", 1, 7, 1.5, "3"), ("I", 2, 8, 2.25, "2")]
+            assert [str(f.field_type) for f in sluice.iceberg_table("t").schema().fields] == ["string", "int", "long", "double", "string"]
+
+
 def test_the_history_of_a_captured_table():
     if MariaDB.unavailable():
         pytest.skip(MariaDB.unavailable())

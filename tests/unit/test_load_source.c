@@ -281,10 +281,31 @@ static void test_a_type_that_no_widening_reaches_is_converted(void **state) {
                                          {.name = "v", .type = {.kind = TYPE_FLOAT64}, .id = 2},
                                          {.name = "x", .type = {.kind = TYPE_DATE}, .id = 9}};
     f->lake = (struct lake_version){.number = 1, .columns = lake, .column_count = COUNT(lake)};
+    assert_fails(
+        f, "column \"v\" is string now and was double in the lake: load the table in full again with sluice capture "
+           "--reload");
     struct error err;
+    f->input.is_history = true; /* no full load replaces it */
     assert_true(make_schema(f, &err));
     assert_true(f->schema.rewrite);
     assert_string_equal(columns_text(f), "id bigint, v string, w int, x date");
+}
+
+static void test_a_declared_type_wins(void **state) {
+    struct fixture *f = *state;
+    static const struct config_column_type declared[] = {{"v", "varchar"}, {"z", "decimal(10,2)"}};
+    static const struct config_table config = {.columns = declared, .column_count = COUNT(declared)};
+    static const struct column lake[] = {{.name = "id", .type = {.kind = TYPE_INT64}, .id = 1},
+                                         {.name = "v", .type = {.kind = TYPE_STRING}, .id = 2}};
+    f->input.config = &config;
+    f->row.primary_key = "id";
+    f->lake = (struct lake_version){.number = 1, .columns = lake, .column_count = COUNT(lake)};
+    add_version(f, "id 1 bigint; v 2 text; w 3 double", "");
+    add_version(f, "id 1 bigint; v 2 int; z 3 double", NAME(2)); /* w is called z now */
+    add_changes(f, NAME(1), "Op,id,v,w\nI,1,007,1.50\n");
+    add_changes(f, NAME(2), "Op,id,v,z\nI,2,8,2.5\n");
+    assert_changes(f, "I 1 007 1.50; I 2 8 2.50");
+    assert_string_equal(columns_text(f), "id bigint, v string, z decimal(10,2)");
 }
 
 static void test_hexadecimal_is_not_converted(void **state) {
@@ -378,6 +399,7 @@ int main(void) {
         TEST(test_a_renamed_key_is_found),
         TEST(test_a_name_that_went_to_another_column),
         TEST(test_a_value_is_read_with_the_type_of_its_file),
+        TEST(test_a_declared_type_wins),
         TEST(test_a_type_that_no_widening_reaches_is_converted),
         TEST(test_hexadecimal_is_not_converted),
         TEST(test_a_file_must_have_the_recorded_columns),
