@@ -50,7 +50,10 @@ class DmsTable:
     def assert_rows(self):
         """By pyiceberg, and by ourselves."""
         assert self.rows_of(self.table().scan()) == self.expected()
-        assert sorted((int(r["id"]), int(r["grp"]), r["name"]) for r in self.sluice.query("select id, grp, name from shop.t")) == self.expected()
+        assert self.rows_by_query() == self.expected()
+
+    def rows_by_query(self):
+        return sorted((int(r["id"]), int(r["grp"]), r["name"]) for r in self.sluice.query("select id, grp, name from shop.t"))
 
     def files_of(self):
         """How many data files and delete files the current snapshot has."""

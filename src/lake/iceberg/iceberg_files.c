@@ -119,6 +119,37 @@ static void number_partitions(struct iceberg_table *table) {
     arena_deinit(&arena);
 }
 
+/* --- equality deletes that say nothing any more */
+
+static bool is_unpartitioned(const struct iceberg_spec *spec) {
+    size_t i = 0;
+    while (i < spec->field_count && spec->fields[i].transform.kind == ICEBERG_VOID)
+        i++;
+    return i == spec->field_count;
+}
+
+/* Equality deletes count for older data files, in their own partition or, without one, in all. */
+static bool is_dangling(const struct iceberg_table *table, const struct iceberg_live_file *deletes) {
+    bool everywhere = is_unpartitioned(iceberg_metadata_spec(table->metadata, deletes->spec_id));
+    if (deletes->entry.file.content != ICEBERG_EQUALITY_DELETES)
+        return false;
+    for (size_t i = 0; i < table->files.data_count; i++)
+        if (table->files.data[i].entry.sequence_number < deletes->entry.sequence_number &&
+            (everywhere || table->files.data[i].partition == deletes->partition))
+            return false;
+    return true;
+}
+
+/* Whoever applies them, by writing the rows anew, may leave their files in the table for some commits more. */
+static void leave_out_dangling(struct iceberg_table *table) {
+    struct iceberg_files *files = &table->files;
+    size_t kept = 0;
+    for (size_t i = 0; i < files->delete_count; i++)
+        if (!is_dangling(table, &files->deletes[i]))
+            files->deletes[kept++] = files->deletes[i];
+    files->delete_count = kept;
+}
+
 /* --- which data files have deletes */
 
 static int compare_paths(const void *left, const void *right) {
@@ -207,6 +238,7 @@ bool iceberg_read_files(struct iceberg_table *table, struct error *err) {
             return false;
     if (!table->has_files) {
         number_partitions(table);
+        leave_out_dangling(table);
         table->has_files = mark_deletes(&table->files, err) && iceberg_read_mapping(table, err);
     }
     return table->has_files;
