@@ -289,6 +289,11 @@ static void test_a_type_that_no_widening_reaches_is_converted(void **state) {
     assert_true(make_schema(f, &err));
     assert_true(f->schema.rewrite);
     assert_string_equal(columns_text(f), "id bigint, v string, w int, x date");
+    static const struct column texts[] = {{.name = "w", .type = {.kind = TYPE_STRING}, .id = 3}};
+    f->lake = (struct lake_version){.number = 1, .columns = texts, .column_count = COUNT(texts)};
+    assert_true(make_schema(f, &err)); /* what is text there stays text */
+    assert_false(f->schema.rewrite);
+    assert_string_equal(columns_text(f), "id bigint, v string, w string");
 }
 
 static void test_a_declared_type_wins(void **state) {

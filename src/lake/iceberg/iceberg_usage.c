@@ -1,6 +1,5 @@
 /* Which rows delete files name, and several of them as one. */
 #include <stdlib.h>
-
 #include <string.h>
 
 #include "lake/iceberg/iceberg.h"
