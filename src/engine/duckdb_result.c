@@ -130,11 +130,16 @@ static bool start_query(struct engine_result *result, const char *sql, struct er
     return execute(result, err);
 }
 
-bool engine_query(struct engine_connection *connection, const char *sql, struct engine_result **out,
-                  struct error *err) {
+static struct engine_result *new_result(struct engine_connection *connection) {
     struct engine_result *result = mem_zalloc(sizeof *result);
     result->connection = connection;
     arena_init(&result->row_texts);
+    return result;
+}
+
+bool engine_query(struct engine_connection *connection, const char *sql, struct engine_result **out,
+                  struct error *err) {
+    struct engine_result *result = new_result(connection);
     char *text = without_semicolon(sql);
     bool ok = start_query(result, text, err);
     mem_free(text);
@@ -233,13 +238,25 @@ bool engine_result_next(struct engine_result *result, const struct value **row, 
     return true;
 }
 
+/* Of a query of which only the first column's values are wanted, the other columns' names and types need not be asked for. */
+static bool start_query_of_texts(struct engine_result *result, const char *sql, struct error *err) {
+    char *text = without_semicolon(sql);
+    char *wrapped = mem_printf("SELECT c0::VARCHAR FROM (%s\n) AS t(c0)", text);
+    set_column_count(result, 1);
+    result->as_text = true;
+    bool ok = cancel_check(err) && prepare(result, wrapped, err) && execute(result, err);
+    mem_free(wrapped);
+    mem_free(text);
+    return ok;
+}
+
 bool engine_query_texts(struct engine_connection *connection, struct arena *arena, const char *sql, const char ***out,
                         size_t *count, struct error *err) {
-    struct engine_result *result = NULL;
+    struct engine_result *result = new_result(connection);
     const char **texts = NULL;
     size_t n = 0, capacity = 0;
     const struct value *row = NULL;
-    bool ok = engine_query(connection, sql, &result, err);
+    bool ok = start_query_of_texts(result, sql, err);
     while (ok && (ok = engine_result_next(result, &row, err)) && row != NULL) {
         texts = mem_grow(texts, n, &capacity, sizeof *texts);
         texts[n++] = row[0].kind == VALUE_NULL ? NULL : arena_strndup(arena, row[0].data, row[0].len);

@@ -50,7 +50,7 @@ const char *engine_result_type(const struct engine_result *result, size_t column
 /* *row has one value per column (VALUE_NULL or VALUE_TEXT), borrowed until the next call; NULL at the end. */
 bool engine_result_next(struct engine_result *result, const struct value **row, struct error *err);
 void engine_result_free(struct engine_result *result); /* NULL is fine */
-/* First column of the first row as a number; 0 when there is no row or it is NULL. */
+/* Both take a query (SELECT, FROM, …) only. First column of the first row as a number; 0 when there is no row or it is NULL. */
 bool engine_query_int(struct engine_connection *connection, const char *sql, int64_t *out, struct error *err);
 /* First column of all rows as strings in the arena (NULL stays NULL). */
 bool engine_query_texts(struct engine_connection *connection, struct arena *arena, const char *sql, const char ***out,

@@ -10,7 +10,7 @@
 #define ALL_TABLE "load_all"         /* every change of a table with a key */
 #define LAST_TABLE "load_last"       /* sequence numbers of the last changes */
 #define FOLDED_TABLE "load_folded"   /* the last changes with values that came with earlier ones */
-#define CHANGES_TABLE "load_changes" /* the result */
+#define CHANGES_TABLE "load_changes" /* the result, where it is not all of them */
 #define PAST_VIEW "load_past"        /* the result of a history */
 
 static bool run(struct engine_connection *connection, struct buf *sql, struct error *err) {
@@ -35,16 +35,11 @@ static void append_key(struct buf *sql, const struct load_schema *schema) {
 }
 
 void load_reduce_drop(struct engine_connection *connection) {
-    engine_run(connection, "DROP VIEW IF EXISTS " PAST_VIEW, NULL, NULL);
-    static const char *const tables[] = {ALL_TABLE, LAST_TABLE, FOLDED_TABLE, CHANGES_TABLE};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-        struct buf sql;
-        struct error ignored; /* what is left goes with the connection */
-        buf_init(&sql, BUF_MAX_DEFAULT);
-        buf_printf(&sql, "DROP TABLE IF EXISTS %s", tables[i]);
-        run(connection, &sql, &ignored);
-        buf_deinit(&sql);
-    }
+    /* What is left after an error goes with the connection. */
+    engine_run(connection,
+               "DROP VIEW IF EXISTS " PAST_VIEW "; DROP TABLE IF EXISTS " ALL_TABLE "; DROP TABLE IF EXISTS " LAST_TABLE
+               "; DROP TABLE IF EXISTS " FOLDED_TABLE "; DROP TABLE IF EXISTS " CHANGES_TABLE,
+               NULL, NULL);
 }
 
 /* --- without a key ------------------------------------------------------------------------------------------------------ */
@@ -181,16 +176,17 @@ static bool check_folded(struct engine_connection *connection, struct load_chang
 
 /* Most loads change most keys once: then the staged table is the result, without the few rows that are not the last. Else
  * the last ones are copied, so that the others do not take room any longer. */
-static bool keep_last(struct engine_connection *connection, uint64_t rows, uint64_t keys, struct buf *sql,
+static bool keep_last(struct engine_connection *connection, uint64_t keys, struct load_changes *out, struct buf *sql,
                       struct error *err) {
-    if (keys < rows / 2)
+    out->table = keys < out->rows / 2 ? CHANGES_TABLE : ALL_TABLE;
+    if (keys == out->rows)
+        return true;
+    if (keys < out->rows / 2)
         buf_append_text(sql, "CREATE TEMP TABLE " CHANGES_TABLE " AS SELECT * FROM " ALL_TABLE " SEMI JOIN " LAST_TABLE
                              " USING (_seq); DROP TABLE " ALL_TABLE);
-    else if (keys < rows)
+    else
         buf_append_text(sql, "DELETE FROM " ALL_TABLE " WHERE NOT EXISTS (FROM " LAST_TABLE " WHERE " LAST_TABLE
-                             "._seq = " ALL_TABLE "._seq);");
-    if (keys >= rows / 2)
-        buf_append_text(sql, "ALTER TABLE " ALL_TABLE " RENAME TO " CHANGES_TABLE);
+                             "._seq = " ALL_TABLE "._seq)");
     return run(connection, sql, err);
 }
 
@@ -206,7 +202,7 @@ static bool reduce_keyed(struct engine_connection *connection, const struct load
     if (ok && any)
         ok = fold(connection, schema, keep_deleted, marked, sql, err) && check_folded(connection, out, err);
     else if (ok)
-        ok = keep_last(connection, out->rows, keys, sql, err);
+        ok = keep_last(connection, keys, out, sql, err);
     mem_free(marked);
     return ok;
 }
