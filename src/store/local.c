@@ -149,19 +149,23 @@ static bool local_read_range(struct store *store, const char *name, uint64_t off
 /* "a/b" is not there when "a" is not, or is a file. */
 static bool is_missing(int error_number) { return error_number == ENOENT || error_number == ENOTDIR; }
 
-/* Removes the folders of `path` that are empty, from the deepest up to the store's own, and makes durable what is gone.
+/* Removes the folders of `path` that are empty, from the deepest up to the store's own; `path` becomes the first that stays.
  * Whoever puts a file into one of them meanwhile is not disturbed: rmdir fails, or they make it again. */
-static bool prune_folders(const struct local_store *store, char *path, struct error *err) {
+static void remove_empty_folders(const struct local_store *store, char *path) {
     size_t root_len = strlen(store->path);
-    for (;;) {
+    do
         path[folder_length_of(path)] = '\0';
-        bool is_root = strlen(path) == root_len;
-        if (!is_root && (rmdir(path) == 0 || errno == ENOENT))
-            continue;
+    while (strlen(path) > root_len && (rmdir(path) == 0 || errno == ENOENT));
+}
+
+/* The same, and makes durable what is gone. */
+static bool prune_folders(const struct local_store *store, char *path, struct error *err) {
+    for (;;) {
         struct error own;
+        remove_empty_folders(store, path);
         if (folder_sync(path, &own))
             return true;
-        if (is_root || !is_missing(own.code)) {
+        if (strlen(path) == strlen(store->path) || !is_missing(own.code)) {
             if (err != NULL)
                 *err = own;
             return false;
@@ -201,6 +205,18 @@ static bool rename_file(const char *from, const char *to, const char *to_folder,
     return code == 0 || error_set_errno(err, code, "moving %s to %s", from, to);
 }
 
+/* The folder that a file was moved from, or the nearest one above that is there. */
+static bool sync_left(const struct local_store *store, char *folder, struct error *err) {
+    struct error own;
+    if (folder_sync(folder, &own))
+        return true;
+    if (is_missing(own.code))
+        return prune_folders(store, folder, err);
+    if (err != NULL)
+        *err = own;
+    return false;
+}
+
 static bool move_file(const struct local_store *store, char *from, const char *to, struct error *err) {
     bool missing;
     if (!sync_bytes(from, &missing, err))
@@ -208,8 +224,11 @@ static bool move_file(const struct local_store *store, char *from, const char *t
     if (missing && access(to, F_OK) != 0)
         return error_set_errno(err, ENOENT, "moving %s to %s", from, to);
     char *to_folder = mem_strndup(to, folder_length_of(to));
-    bool ok = (missing || rename_file(from, to, to_folder, err)) && folder_sync(to_folder, err) &&
-              prune_folders(store, from, err);
+    bool ok = missing || rename_file(from, to, to_folder, err);
+    if (ok)
+        remove_empty_folders(store, from);
+    /* One sync does for both where the emptied folder was in that of `to`. */
+    ok = ok && folder_sync(to_folder, err) && (strcmp(from, to_folder) == 0 || sync_left(store, from, err));
     mem_free(to_folder);
     return ok;
 }

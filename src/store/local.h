@@ -20,7 +20,7 @@ char *local_path(const struct store *store, const char *name);
 bool local_writer_open(struct store *store, const char *name, struct store_writer **out, struct error *err);
 bool local_writer_write(struct store_writer *base, const void *data, size_t len, struct error *err);
 bool local_writer_truncate(struct store_writer *base, uint64_t size_bytes, struct error *err);
-bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, struct error *err);
+bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, bool early, struct error *err);
 void local_writer_close(struct store_writer *base);
 bool local_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err);
 /* For what fills the file by itself, in place of all writing. */

@@ -114,7 +114,7 @@ static bool copy_file(const struct copy *copy, struct store *to_store, bool may_
             ok = copy_ranges(copy, writer, err);
         }
     }
-    ok = ok && (*how == STORE_LINKED || local_writer_publish(writer, copy->to, true, err));
+    ok = ok && (*how == STORE_LINKED || local_writer_publish(writer, copy->to, true, false, err));
     local_writer_close(writer);
     return ok;
 }

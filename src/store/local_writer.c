@@ -189,27 +189,27 @@ static bool sync_file(const struct local_writer *writer, const char *path, struc
     return fault_point("publish.synced", err);
 }
 
-static bool publish(struct local_writer *writer, const char *path, bool exclusive, struct error *err) {
+static bool publish(struct local_writer *writer, const char *path, bool exclusive, bool early, struct error *err) {
     if (writer->failed)
         return error_set(err, ERROR_OUTSIDE, "publishing %s: it could not be written before", path);
     char *folder = mem_strndup(path, folder_length_of(path));
     bool ok = sync_file(writer, path, err) && name_file(writer, folder, path, exclusive, err);
     if (ok) {
         writer->published = true;
-        ok = fault_point("publish.linked", err) && folder_sync(folder, err);
+        ok = fault_point("publish.linked", err) && (early || folder_sync(folder, err));
     }
     mem_free(folder);
     return ok;
 }
 
-bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, struct error *err) {
+bool local_writer_publish(struct store_writer *base, const char *name, bool exclusive, bool early, struct error *err) {
     struct local_writer *writer = (struct local_writer *)base;
     assert(!writer->published);
     struct error own;
     if (err == NULL)
         err = &own;
     char *path = local_path(base->store, name);
-    bool ok = publish(writer, path, exclusive, err);
+    bool ok = publish(writer, path, exclusive, early, err);
     writer->failed = !ok && err->kind != ERROR_CONFLICT;
     mem_free(path);
     return ok;

@@ -144,7 +144,8 @@ bool store_writer_truncate(struct store_writer *writer, uint64_t size_bytes, str
 }
 
 bool store_writer_publish(struct store_writer *writer, const char *name, bool exclusive, struct error *err) {
-    return check_name(writer->store, name, err) && writer->store->ops->writer_publish(writer, name, exclusive, err);
+    return check_name(writer->store, name, err) &&
+           writer->store->ops->writer_publish(writer, name, exclusive, false, err);
 }
 
 void store_writer_close(struct store_writer *writer) {
@@ -152,13 +153,23 @@ void store_writer_close(struct store_writer *writer) {
         writer->store->ops->writer_close(writer);
 }
 
-bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err) {
+static bool put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, bool early,
+                struct error *err) {
     struct store_writer *writer;
     if (!store_writer_open(store, name, &writer, err))
         return false;
-    bool ok = store_write(writer, data, len, err) && store_writer_publish(writer, name, exclusive, err);
+    bool ok = store_write(writer, data, len, err) && store->ops->writer_publish(writer, name, exclusive, early, err);
     store_writer_close(writer);
     return ok;
+}
+
+bool store_put(struct store *store, const char *name, const void *data, size_t len, bool exclusive, struct error *err) {
+    return put(store, name, data, len, exclusive, false, err);
+}
+
+bool store_put_early(struct store *store, const char *name, const void *data, size_t len, bool exclusive,
+                     struct error *err) {
+    return put(store, name, data, len, exclusive, true, err);
 }
 
 /* Between two backends. */

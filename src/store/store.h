@@ -68,7 +68,8 @@ struct store_ops {
     bool (*writer_open)(struct store *store, const char *name, struct store_writer **out, struct error *err);
     bool (*write)(struct store_writer *writer, const void *data, size_t len, struct error *err);
     bool (*writer_truncate)(struct store_writer *writer, uint64_t size_bytes, struct error *err);
-    bool (*writer_publish)(struct store_writer *writer, const char *name, bool exclusive, struct error *err);
+    bool (*writer_publish)(struct store_writer *writer, const char *name, bool exclusive, bool early,
+                           struct error *err); /* early: as store_put_early says */
     void (*writer_close)(struct store_writer *writer);
     bool (*copy)(struct store *from_store, const char *from, struct store *to_store, const char *to, bool may_link,
                  enum store_copied *how, struct error *err); /* both stores are of this backend */
@@ -128,6 +129,11 @@ bool store_put(struct store *store, const char *name, const void *data, size_t l
 /* The same, in place of an object that is there or not, without waiting until it is durable: after a power cut the object may be
  * the one of before, or empty. For what is made again from elsewhere. */
 bool store_replace(struct store *store, const char *name, const void *data, size_t len, struct error *err);
+
+/* The same for an object that nobody looks for yet: a crash may lose it until another one of the same folder is published
+ * after it. */
+bool store_put_early(struct store *store, const char *name, const void *data, size_t len, bool exclusive,
+                     struct error *err);
 
 /* Makes `to` an object with the bytes of `from`: durable, and exclusive as publishing is. The cheapest way that there is: a
  * server's own copy, bytes that the file system shares, with may_link one file under two names (only when nobody writes into

@@ -250,6 +250,17 @@ static void test_replace(void **state) {
     assert_listed("", true, "a/1");
 }
 
+static void test_early(void **state) {
+    (void)state;
+    assert_ok(store_put_early(subject.store, "a/1", "early", 5, true, &err));
+    assert_listed("", true, "a/1");
+    assert_fails(store_put_early(subject.store, "a/1", "again", 5, true, &err), ERROR_CONFLICT);
+    assert_fails(store_put_early(subject.store, "a//2", "x", 1, true, &err), ERROR_DATA);
+    put("a/2", "later");
+    assert_content("a/1", "early");
+    assert_content("a/2", "later");
+}
+
 static void test_truncate(void **state) {
     (void)state;
     struct store_writer *writer;
@@ -311,6 +322,7 @@ static void test_move(void **state) {
     assert_listed("", false, "c/ d/");                            /* the emptied folder is gone */
     assert_ok(store_move(subject.store, "a/b/1", "d/e/1", &err)); /* done before */
     assert_listed("", false, "c/ d/");
+    assert_ok(store_move(subject.store, "d/e/1", "d/e/1", &err)); /* to be durable, that is all */
     assert_content("d/e/1", "one");
     assert_ok(store_move(subject.store, "c/2", "d/e/1", &err));
     assert_content("d/e/1", "two");
@@ -609,6 +621,7 @@ static const struct CMUnitTest every_store[] = {
     CASE(test_exclusive),
     CASE(test_replace),
     CASE(test_replace_at_once),
+    CASE(test_early),
     CASE(test_truncate),
     CASE(test_list),
     CASE(test_time_is_that_of_publishing),

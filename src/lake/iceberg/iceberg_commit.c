@@ -18,9 +18,10 @@ struct commit {
     unsigned manifests_written;
 };
 
+/* Durable with the metadata file, which goes into the same folder after all others. */
 static bool put(struct commit *commit, const char *name, struct slice bytes, struct error *err) {
     iceberg_remember(commit->load, name);
-    return store_put(commit->store, name, bytes.data, bytes.len, true, err);
+    return store_put_early(commit->store, name, bytes.data, bytes.len, true, err);
 }
 
 static void add_manifest(struct commit *commit, const struct iceberg_manifest_file *manifest) {
@@ -330,7 +331,9 @@ static bool write_metadata(struct commit *commit, const char **location, struct 
     buf_init(&text, ICEBERG_METADATA_MAX_BYTES);
     iceberg_metadata_finish(load->next, load->table->metadata != NULL ? before : NULL, clock_now_us() / 1000);
     iceberg_metadata_write(load->next, &text);
-    bool ok = put(commit, name, (struct slice){text.data, text.len}, err) && fault_point("lake.metadata_written", err);
+    iceberg_remember(load, name);
+    bool ok =
+        store_put(commit->store, name, text.data, text.len, true, err) && fault_point("lake.metadata_written", err);
     *location = iceberg_location(load->table->base.lake, load->arena, name);
     buf_deinit(&text);
     return ok;

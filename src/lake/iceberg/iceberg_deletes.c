@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "lake/iceberg/iceberg.h"
 
 struct touched {
@@ -65,24 +66,21 @@ static void take_file(struct iceberg_load *load, const struct value *row, const 
 static bool write_one(struct iceberg_load *load, const char *folder, const struct touched *touched, size_t count,
                       struct error *err) {
     struct store *store = load->table->base.lake->store;
-    const char *name = arena_printf(load->arena, "%s/%s-%u-deletes.parquet", folder, load->commit, load->names_given);
-    const char *stage = arena_printf(load->arena, "%s/%s-stage-deletes%u", folder, load->commit, load->names_given++);
-    char *url = store_url(store, arena_printf(load->arena, "%s/deletes.parquet", stage));
+    const char *name = arena_printf(load->arena, "%s/%s-%u-deletes.parquet", folder, load->commit, load->names_given++);
+    char *url = store_url(store, name);
     struct engine_result *result = NULL;
     const struct value *row = NULL;
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     append_copy(touched, count, url, &sql);
+    iceberg_remember(load, name);
     bool ok = engine_query(load->connection, sql.data, &result, err) && engine_result_next(result, &row, err);
     if (ok) {
         assert(row != NULL);
         take_file(load, row, touched, count, name);
-        iceberg_remember(load, name);
-        ok = iceberg_settle(load, stage, &row[ICEBERG_COPY_FILENAME], name, err);
+        ok = store_move(store, name, name, err) && fault_point("lake.file_durable", err);
     }
     engine_result_free(result);
-    if (!ok)
-        iceberg_drop_stage(load, stage);
     buf_deinit(&sql);
     mem_free(url);
     return ok;

@@ -198,12 +198,15 @@ static bool run_copy(struct writer *writer, const struct slice *partition, struc
     }
     struct engine_result *result = NULL;
     const struct value *row = NULL;
+    size_t before = load->data_count;
     bool ok = engine_query(load->connection, writer->sql.data, &result, err);
     assert(!ok || engine_result_columns(result) == ICEBERG_COPY_COLUMNS);
     while (ok && (ok = engine_result_next(result, &row, err)) && row != NULL)
         ok = take_file(writer, row, stage, partition, err);
     engine_result_free(result);
-    iceberg_drop_stage(load, stage); /* the engine makes a folder also for no rows */
+    if (!ok ||
+        load->data_count == before) /* the engine makes a folder also for no rows; else it went with its last file */
+        iceberg_drop_stage(load, stage);
     mem_free(url);
     return ok;
 }
