@@ -125,6 +125,25 @@ static bool check_write_mode(const struct reading *reading, struct error *err) {
                                       "write the files that they touch anew (copy-on-write)");
 }
 
+/* The line of format_version: 3, likewise. */
+static unsigned find_third_version(const struct reading *reading) {
+    const struct config *config = reading->config;
+    const struct yaml_node *list = reading->maps[SECTION_TABLES];
+    if (config->lake.format_version > 2)
+        return line_of(reading->maps[SECTION_LAKE], "format_version");
+    const struct yaml_node *entry = list != NULL ? list->first : NULL;
+    for (size_t i = 0; i < config->table_count; i++, entry = entry->next)
+        if (config->tables[i].format_version > 2)
+            return line_of(entry, "format_version");
+    return 0;
+}
+
+static bool check_format_version(const struct reading *reading, struct error *err) {
+    unsigned line = strcmp(reading->config->lake.format, "parquet") == 0 ? find_third_version(reading) : 0;
+    return line == 0 || reading_error(reading, line, err,
+                                      "format_version is Iceberg's: set lake.format to iceberg, or leave it out");
+}
+
 static bool check_lake(const struct reading *reading, struct error *err) {
     const struct yaml_node *map = reading->maps[SECTION_LAKE];
     const struct config *config = reading->config;
@@ -228,5 +247,6 @@ void reading_derive(struct config *config) {
 
 bool reading_check(const struct reading *reading, struct error *err) {
     return check_top(reading, err) && check_source(reading, err) && check_raw(reading, err) &&
-           check_lake(reading, err) && check_write_mode(reading, err) && check_load(reading, err);
+           check_lake(reading, err) && check_write_mode(reading, err) && check_format_version(reading, err) &&
+           check_load(reading, err);
 }

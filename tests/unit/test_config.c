@@ -270,15 +270,23 @@ static const struct mistake {
     {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b, format: parquet}\ntables:\n"
      "  - name: a.b\n  - name: a.c\n    write_mode: merge-on-read\n",
      "sluice.yaml:9: " MERGE_NEEDS_ICEBERG},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake:\n  location: b\n  format: parquet\n"
+     "  format_version: 3\n",
+     "sluice.yaml:8: format_version is Iceberg's: set lake.format to iceberg, or leave it out"},
+    {"task: a\nstate: s\nsource: {engine: dms}\nraw: {location: a}\nlake: {location: b, format: parquet}\ntables:\n"
+     "  - name: a.b\n  - name: a.c\n    format_version: 3\n",
+     "sluice.yaml:9: format_version is Iceberg's: set lake.format to iceberg, or leave it out"},
 };
 
 /* Options of a table, and what holds for the tables that say nothing. */
 static void test_policies(void **state) {
     (void)state;
-    struct config *config =
-        parse("task: a\nstate: sqlite:///lake/s.db\nsource: {engine: dms}\nraw: {location: file:///raw}\nlake: "
-              "{location: file:///lake, format: iceberg, write_mode: copy-on-write}\nload: {bad_rows: quarantine}\n"
-              "tables: [{name: a.stops, bad_rows: stop, write_mode: merge-on-read}, {name: a.silent}]\n");
+    struct config *config = parse(
+        "task: a\nstate: sqlite:///lake/s.db\nsource: {engine: dms}\nraw: {location: file:///raw}\nlake: "
+        "{location: file:///lake, format: iceberg, write_mode: copy-on-write}\nload: {bad_rows: quarantine}\n"
+        "tables: [{name: a.stops, bad_rows: stop, write_mode: merge-on-read, format_version: 3}, {name: a.silent}]\n");
+    assert_int_equal(config_format_version(config, config_find_table(config, "a", "stops")), 3);
+    assert_int_equal(config_format_version(config, config_find_table(config, "a", "silent")), 2);
     assert_null(config->load.quarantine); /* beside the state is in the lake */
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "stops")), BAD_ROWS_STOP);
     assert_int_equal(config_bad_rows(config, config_find_table(config, "a", "silent")), BAD_ROWS_QUARANTINE);

@@ -100,6 +100,14 @@ static void test_first(void **state) {
     assert_int_equal(number(at(at(metadata->json, "partition-specs", 0), "fields", 1), "field-id"), 1001);
     assert_int_equal(number(metadata->json, "last-partition-id"), 1001);
     assert_int_equal(metadata->schema->field_count, 2);
+    iceberg_metadata_upgrade(metadata, 3);
+    assert_int_equal(metadata->format_version, 3);
+    assert_int_equal(number(metadata->json, "next-row-id"), 0);
+    json_object_set_new(metadata->json, "next-row-id", json_integer(7));
+    iceberg_metadata_upgrade(metadata, 2); /* nothing goes back */
+    iceberg_metadata_upgrade(metadata, 3);
+    assert_int_equal(metadata->format_version, 3);
+    assert_int_equal(number(metadata->json, "next-row-id"), 7);
     iceberg_metadata_free(metadata);
 }
 

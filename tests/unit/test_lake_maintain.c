@@ -490,8 +490,7 @@ static void test_orphans_are_removed(void **state) {
     static const char *const orphans[] = {
         TABLE "data/p=1/0123456789abcdef-7.parquet", TABLE "data/0123456789abcdef-stage0/6f.parquet",
         TABLE "metadata/0123456789abcdef-m0.avro", TABLE "metadata/00007-0123456789abcdef.metadata.json"};
-    static const char *const others[] = {TABLE "metadata/version-hint.text", TABLE "notes.parquet",
-                                         "other/data/a.parquet"};
+    static const char *const others[] = {TABLE "metadata/notes.txt", TABLE "notes.parquet", "other/data/a.parquet"};
     struct fixture *f = *state;
     load_three(f);
     for (size_t i = 0; i < COUNT(orphans); i++)
