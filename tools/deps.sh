@@ -82,9 +82,11 @@ download() {
     ;;
   mvn)
     apt_command mvn maven default-jdk-headless ca-certificates
-    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dmaven.repo.local="$deps/m2" \
       -Dartifact="$package" -DoutputDirectory="$1" >"$deps/mvn.log" 2>&1 ||
       { tail -n 20 "$deps/mvn.log" >&2; die "mvn could not get $package"; }
+    local group=${package%%:*}
+    rm -rf "$deps/m2/${group//.//}" # the second copy that Maven keeps: 800 MB of Trino
     ;;
   pip) # the package's sources; the hash is given because pip runs a script in them
     "$deps/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest "$1" \
