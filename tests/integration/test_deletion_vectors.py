@@ -9,7 +9,7 @@ from tests.harness.dms_table import DmsTable
 
 THIRD = {"format_version": 3}
 DELETED = 2
-NOW = {"keep": "0s", "keep_snapshots": 1, "orphan_age": "0s"}
+NOW = {"deleted_percent": 10, "keep": "0s", "keep_snapshots": 1, "orphan_age": "0s"}
 
 
 @pytest.fixture

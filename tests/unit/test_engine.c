@@ -513,6 +513,46 @@ static void test_functions_of_two_texts(void **state) {
         "50000|50244445\n");
 }
 
+/* The numbers below a text's own; "bad" is an error. */
+struct below {
+    int64_t next, end;
+};
+
+static uint64_t below_count(const char *text) { return strtoull(text, NULL, 10); }
+
+static bool below_open(void *context, const char *text, void **reader, struct error *err) {
+    if (strcmp(text, "bad") == 0)
+        return error_set(err, ERROR_DATA, "%s is bad", text);
+    struct below *below = mem_zalloc(sizeof *below);
+    below->end = strtoll(text, NULL, 10) * *(int64_t *)context;
+    *reader = below;
+    return true;
+}
+
+static size_t below_next(void *reader, int64_t *out, size_t capacity) {
+    struct below *below = reader;
+    size_t count = 0;
+    while (count < capacity && below->next < below->end)
+        out[count++] = below->next++;
+    return count;
+}
+
+static void test_positions_from_outside(void **state) {
+    struct fixture *f = *state;
+    int64_t twice = 2;
+    const struct engine_positions source = {&twice, below_count, below_open, below_next, mem_free};
+    assert_false(engine_run(f->connection, "SELECT * FROM sluice_positions(['1'])", NULL, &f->err));
+    engine_positions_set(f->engine, &source);
+    expect(f, "SELECT n, count(*), sum(pos) FROM sluice_positions(['1', '0', '50000', '2']) GROUP BY n ORDER BY n",
+           "0|2|1\n2|100000|4999950000\n3|4|6\n");
+    expect(f, "SELECT count(*) FROM sluice_positions(CAST([] AS VARCHAR[]))", "0\n");
+    expect(f, "SELECT pos FROM sluice_positions(['9000', '9000']) LIMIT 1", "0\n"); /* not read to its end */
+    f->err = (struct error){0};
+    assert_false(engine_run(f->connection, "SELECT sum(pos) FROM sluice_positions(['3', 'bad'])", NULL, &f->err));
+    assert_int_equal(f->err.kind, ERROR_DATA);
+    assert_string_equal(f->err.message, "bad is bad");
+}
+
 static void test_interrupt_is_cancelled(void **state) {
     struct fixture *f = *state;
     struct interrupt_job job = {.connection = f->connection};
@@ -586,6 +626,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_scan_errors_belong_to_their_statement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_reads_units_in_parallel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_functions_of_two_texts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_positions_from_outside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interrupt_is_cancelled, setup, teardown),
         cmocka_unit_test(test_abandoned_spill_folders_go),
         cmocka_unit_test_setup_teardown(test_a_stop_ends_statements, setup, teardown),

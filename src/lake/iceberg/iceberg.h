@@ -329,6 +329,8 @@ bool iceberg_roll_up(struct iceberg_load *load, const size_t *files, size_t coun
 
 /* --- iceberg_manifests.c: which manifests are written anew */
 
+/* Of a load: nothing goes yet. Lives in the load's arena. */
+struct iceberg_rewrite *iceberg_rewrite_new(const struct iceberg_load *load);
 /* Fills rewrite->bins for the manifests of the table: those that list a file that goes, and, with merge_small, small ones
  * once there are many. True when there is any. */
 bool iceberg_choose_manifests(const struct iceberg_table *table, bool merge_small, struct iceberg_rewrite *rewrite);

@@ -36,25 +36,18 @@ static bool drop_deletes(const struct iceberg_load *load, struct iceberg_rewrite
 }
 
 bool iceberg_plan_copy(struct iceberg_load *load, struct error *err) {
-    const struct iceberg_table *table = load->table;
-    struct iceberg_rewrite *rewrite = arena_alloc(load->arena, sizeof *rewrite);
     if (!iceberg_find_touched(load, &load->copied, &load->copied_count, err))
         return false;
     if (load->copied_count == 0)
         return true;
-    *rewrite = (struct iceberg_rewrite){
-        .data = arena_alloc(load->arena, (table->files.data_count + 1) * sizeof *rewrite->data),
-        .deletes = arena_alloc(load->arena, (table->files.delete_count + 1) * sizeof *rewrite->deletes),
-        .bins = arena_alloc(load->arena, (table->manifest_count + 1) * sizeof *rewrite->bins),
-        .has_snapshot = true,
-        .sequence_number = ICEBERG_NO_NUMBER};
+    struct iceberg_rewrite *rewrite = iceberg_rewrite_new(load);
     for (size_t i = 0; i < load->copied_count; i++) {
         load->copied[i] = load->matched[load->copied[i]];
         rewrite->data[load->copied[i]] = true;
     }
     if (!drop_deletes(load, rewrite, err))
         return false;
-    iceberg_choose_manifests(table, false, rewrite);
+    iceberg_choose_manifests(load->table, false, rewrite);
     load->rewrite = rewrite;
     return true;
 }

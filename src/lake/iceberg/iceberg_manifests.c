@@ -55,6 +55,18 @@ static void fill_bins(const struct iceberg_table *table, const bool *wanted, siz
     }
 }
 
+struct iceberg_rewrite *iceberg_rewrite_new(const struct iceberg_load *load) {
+    const struct iceberg_table *table = load->table;
+    struct iceberg_rewrite *rewrite = arena_alloc(load->arena, sizeof *rewrite);
+    *rewrite = (struct iceberg_rewrite){
+        .data = arena_alloc(load->arena, (table->files.data_count + 1) * sizeof *rewrite->data),
+        .deletes = arena_alloc(load->arena, (table->files.delete_count + 1) * sizeof *rewrite->deletes),
+        .bins = arena_alloc(load->arena, (table->manifest_count + 1) * sizeof *rewrite->bins),
+        .has_snapshot = true,
+        .sequence_number = ICEBERG_NO_NUMBER};
+    return rewrite;
+}
+
 bool iceberg_choose_manifests(const struct iceberg_table *table, bool merge_small, struct iceberg_rewrite *rewrite) {
     bool *wanted = mem_zalloc((table->manifest_count + 1) * sizeof *wanted);
     size_t last = 0;

@@ -167,18 +167,6 @@ static void drop_delete_files(struct vectors *vectors) {
     }
 }
 
-static struct iceberg_rewrite *new_rewrite(const struct iceberg_load *load) {
-    const struct iceberg_table *table = load->table;
-    struct iceberg_rewrite *rewrite = arena_alloc(load->arena, sizeof *rewrite);
-    *rewrite = (struct iceberg_rewrite){
-        .data = arena_alloc(load->arena, (table->files.data_count + 1) * sizeof *rewrite->data),
-        .deletes = arena_alloc(load->arena, (table->files.delete_count + 1) * sizeof *rewrite->deletes),
-        .bins = arena_alloc(load->arena, (table->manifest_count + 1) * sizeof *rewrite->bins),
-        .has_snapshot = true,
-        .sequence_number = ICEBERG_NO_NUMBER};
-    return rewrite;
-}
-
 /* What is replaced goes from its manifests. */
 static void plan_rewrite(struct vectors *vectors) {
     struct iceberg_load *load = vectors->load;
@@ -196,7 +184,7 @@ bool iceberg_write_vectors(struct iceberg_load *load, struct error *err) {
         return true;
     qsort(vectors.touched, vectors.touched_count, sizeof *vectors.touched, compare_indexes);
     vectors.name = arena_printf(load->arena, "%s/%s-%u-deletes.puffin", folder, load->commit, load->names_given++);
-    vectors.rewrite = new_rewrite(load);
+    vectors.rewrite = iceberg_rewrite_new(load);
     puffin_writer_init(&vectors.puffin);
     bool ok = write_all(&vectors, err) && put_file(&vectors, err);
     if (ok)
