@@ -491,6 +491,7 @@ static void test_orphans_are_removed(void **state) {
         TABLE "data/p=1/0123456789abcdef-7.parquet", TABLE "data/0123456789abcdef-stage0/6f.parquet",
         TABLE "metadata/0123456789abcdef-m0.avro", TABLE "metadata/00007-0123456789abcdef.metadata.json"};
     static const char *const others[] = {TABLE "metadata/notes.txt", TABLE "notes.parquet", "other/data/a.parquet"};
+    static const char hint[] = TABLE "metadata/version-hint.text";
     struct fixture *f = *state;
     load_three(f);
     for (size_t i = 0; i < COUNT(orphans); i++)
@@ -505,6 +506,7 @@ static void test_orphans_are_removed(void **state) {
         assert_false(has(f, orphans[i]));
     for (size_t i = 0; i < COUNT(others); i++)
         assert_true(has(f, others[i]));
+    assert_true(has(f, hint));
     expect_scan(f, "count(*)", "", "3\n");
 }
 
