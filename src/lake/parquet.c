@@ -6,10 +6,6 @@
 
 #include "base/fault.h"
 
-/* Temporary views of the load's connection. */
-#define BASE_VIEW "_sluice_base"       /* rows that exist or replace them, in the form of the new columns */
-#define CHANGES_VIEW "_sluice_changes" /* the changes in that form */
-
 /* --- opening */
 
 static struct parquet_table *parquet_table_of(struct lake_table *table) { return (struct parquet_table *)table; }
@@ -79,40 +75,6 @@ struct merge {
     bool null_keys;
 };
 
-static bool run(struct merge *merge, struct buf *sql, struct error *err) {
-    return engine_run(merge->connection, sql->data, NULL, err);
-}
-
-/* The load's columns in the form of the table after it; those that it does not have are NULL. */
-static void append_given_columns(const struct merge *merge, struct buf *sql) {
-    for (size_t i = 0; i < merge->schema.column_count; i++) {
-        const struct lake_schema_column *column = &merge->schema.columns[i];
-        buf_append_text(sql, ", ");
-        if (column->given < 0) {
-            parquet_append_literal(sql, NULL, column->column.type);
-        } else {
-            char type[TYPE_TEXT_BYTES];
-            type_format_sql(column->column.type, type);
-            buf_append_text(sql, "CAST(");
-            buf_append_sql_name(sql, merge->load->columns[column->given].name);
-            buf_printf(sql, " AS %s)", type);
-        }
-        buf_append_text(sql, " AS ");
-        buf_append_sql_name(sql, column->column.name);
-    }
-}
-
-static void append_changes_view(const struct merge *merge, struct buf *sql) {
-    buf_append_text(sql, "CREATE OR REPLACE TEMP VIEW " CHANGES_VIEW " AS SELECT _op");
-    append_given_columns(merge, sql);
-    if (merge->load->key_count == 0)
-        buf_append_text(sql, ", _seq");
-    if (merge->load->has_unchanged)
-        buf_append_text(sql, ", _unchanged");
-    buf_append_text(sql, " FROM ");
-    buf_append_sql_name(sql, merge->load->changes);
-}
-
 static void append_existing_rows(const struct merge *merge, struct buf *sql) {
     const struct lake_schema *schema = &merge->schema;
     size_t *indexes = arena_alloc(merge->arena, (merge->table->version.file_count + 1) * sizeof *indexes), count = 0;
@@ -125,66 +87,28 @@ static void append_existing_rows(const struct merge *merge, struct buf *sql) {
     parquet_append_read(merge->table, indexes, count, columns, schema->column_count, false, sql);
 }
 
-static void append_base_view(const struct merge *merge, struct buf *sql) {
-    buf_append_text(sql, "CREATE OR REPLACE TEMP VIEW " BASE_VIEW " AS ");
-    if (merge->load->full_load_sql == NULL) {
-        append_existing_rows(merge, sql);
-        return;
-    }
-    buf_append_text(sql, "SELECT \"Op\"");
-    append_given_columns(merge, sql);
-    buf_printf(sql, " FROM (%s)", merge->load->full_load_sql);
-}
-
-static bool create_view(struct merge *merge, void (*append)(const struct merge *, struct buf *), struct error *err) {
+static bool create_base_view(struct merge *merge, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
-    append(merge, &sql);
-    bool ok = run(merge, &sql, err);
+    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " LAKE_BASE_VIEW " AS ");
+    if (merge->load->full_load_sql == NULL) {
+        append_existing_rows(merge, &sql);
+    } else {
+        buf_append_text(&sql, "SELECT \"Op\"");
+        lake_append_given_columns(merge->load, &merge->schema, &sql);
+        buf_printf(&sql, " FROM (%s)", merge->load->full_load_sql);
+    }
+    bool ok = engine_run(merge->connection, sql.data, NULL, err);
     buf_deinit(&sql);
     return ok;
 }
 
 static void drop_views(const struct merge *merge) {
-    engine_run(merge->connection, "DROP VIEW IF EXISTS " BASE_VIEW "; DROP VIEW IF EXISTS " CHANGES_VIEW, NULL, NULL);
-}
-
-void parquet_append_key_join(const struct lake_load *load, bool null_keys, struct buf *sql) {
-    for (size_t i = 0; i < load->key_count; i++) {
-        buf_append_text(sql, i == 0 ? "b." : " AND b.");
-        buf_append_sql_name(sql, load->key[i]);
-        buf_append_text(sql, null_keys ? " IS NOT DISTINCT FROM c." : " = c.");
-        buf_append_sql_name(sql, load->key[i]);
-    }
-}
-
-static bool find_null_keys(struct merge *merge, struct error *err) {
-    struct buf sql;
-    buf_init(&sql, BUF_MAX_DEFAULT);
-    int64_t found = 0;
-    for (size_t i = 0; i < merge->load->key_count; i++) {
-        buf_append_text(&sql, i == 0 ? "SELECT count(*) FROM " CHANGES_VIEW " WHERE " : " OR ");
-        buf_append_sql_name(&sql, merge->load->key[i]);
-        buf_append_text(&sql, " IS NULL");
-    }
-    bool ok = engine_query_int(merge->connection, sql.data, &found, err);
-    merge->null_keys = found > 0;
-    buf_deinit(&sql);
-    return ok;
+    engine_run(merge->connection, "DROP VIEW IF EXISTS " LAKE_BASE_VIEW "; DROP VIEW IF EXISTS " LAKE_CHANGES_VIEW,
+               NULL, NULL);
 }
 
 /* --- which files are replaced */
-
-static bool is_keyed(const struct lake_load *load) { return load->changes != NULL && load->key_count > 0; }
-
-static bool check_key_is_given(const struct merge *merge, struct error *err) {
-    for (size_t i = 0; i < merge->load->key_count; i++) {
-        int at = lake_schema_find(&merge->schema, merge->load->key[i]);
-        if (at < 0 || merge->schema.columns[at].given < 0)
-            return error_set(err, ERROR_DATA, "the changes do not have the key's column \"%s\"", merge->load->key[i]);
-    }
-    return true;
-}
 
 static bool find_affected(struct merge *merge, struct error *err) {
     const struct lake_load *load = merge->load;
@@ -192,8 +116,8 @@ static bool find_affected(struct merge *merge, struct error *err) {
     merge->affected = arena_alloc(merge->arena, (count + 1) * sizeof *merge->affected);
     bool all = load->full_load_sql != NULL || lake_schema_changes_rows(&merge->schema);
     memset(merge->affected, all, count * sizeof *merge->affected);
-    if (!all && is_keyed(load) && count > 0 &&
-        !parquet_probe(merge->table, merge->connection, &merge->schema, load, CHANGES_VIEW, merge->null_keys,
+    if (!all && lake_load_is_keyed(load) && count > 0 &&
+        !parquet_probe(merge->table, merge->connection, &merge->schema, load, LAKE_CHANGES_VIEW, merge->null_keys,
                        merge->affected, err))
         return false;
     merge->has_base = load->full_load_sql != NULL;
@@ -205,49 +129,25 @@ static bool find_affected(struct merge *merge, struct error *err) {
 /* --- which rows are written */
 
 static void append_plain_changes(const struct merge *merge, bool with_seq, struct buf *sql) {
-    buf_append_text(sql, "SELECT c._op AS \"Op\"");
-    for (size_t i = 0; i < merge->schema.column_count; i++) {
-        buf_append_text(sql, ", c.");
-        buf_append_sql_name(sql, merge->schema.columns[i].column.name);
-    }
-    buf_append_text(sql, with_seq ? ", c._seq FROM " CHANGES_VIEW " AS c" : " FROM " CHANGES_VIEW " AS c");
+    lake_append_plain_changes(&merge->schema, sql);
+    buf_append_text(sql, with_seq ? ", c._seq FROM " LAKE_CHANGES_VIEW " AS c" : " FROM " LAKE_CHANGES_VIEW " AS c");
 }
 
-/* A value that the source did not send is taken from the row that the change replaces. */
+/* One row that the change replaces a key, also where a full load has a key twice. */
 static void append_completed_changes(const struct merge *merge, struct buf *sql) {
-    buf_append_text(sql, "SELECT c._op AS \"Op\"");
-    for (size_t i = 0; i < merge->schema.column_count; i++) {
-        const struct lake_schema_column *column = &merge->schema.columns[i];
-        buf_append_text(sql, ", ");
-        if (column->given >= 0) {
-            buf_printf(sql, "CASE WHEN substr(c._unchanged, %d, 1) = '1' THEN b.", column->given + 1);
-            buf_append_sql_name(sql, column->column.name);
-            buf_append_text(sql, " ELSE c.");
-            buf_append_sql_name(sql, column->column.name);
-            buf_append_text(sql, " END");
-        } else {
-            buf_append_text(sql, "c.");
-            buf_append_sql_name(sql, column->column.name);
-        }
-        buf_append_text(sql, " AS ");
-        buf_append_sql_name(sql, column->column.name);
-    }
-    /* One old row a key, also where a full load has a key twice. */
-    buf_append_text(sql, " FROM " CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
-    for (size_t i = 0; i < merge->load->key_count; i++) {
-        buf_append_text(sql, i == 0 ? "" : ", ");
-        buf_append_sql_name(sql, merge->load->key[i]);
-    }
-    buf_append_text(sql, ") b.* FROM " BASE_VIEW " AS b SEMI JOIN " CHANGES_VIEW " AS c ON ");
-    parquet_append_key_join(merge->load, merge->null_keys, sql);
+    lake_append_completed_changes(&merge->schema, sql);
+    buf_append_text(sql, " FROM " LAKE_CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
+    lake_append_key_names(merge->load, sql);
+    buf_append_text(sql, ") b.* FROM " LAKE_BASE_VIEW " AS b SEMI JOIN " LAKE_CHANGES_VIEW " AS c ON ");
+    lake_append_key_join(merge->load, merge->null_keys, sql);
     buf_append_text(sql, ") AS b ON ");
-    parquet_append_key_join(merge->load, merge->null_keys, sql);
+    lake_append_key_join(merge->load, merge->null_keys, sql);
 }
 
 static void append_keyed_rows(const struct merge *merge, struct buf *sql) {
     if (merge->has_base) {
-        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b ANTI JOIN " CHANGES_VIEW " AS c ON ");
-        parquet_append_key_join(merge->load, merge->null_keys, sql);
+        buf_append_text(sql, "SELECT b.* FROM " LAKE_BASE_VIEW " AS b ANTI JOIN " LAKE_CHANGES_VIEW " AS c ON ");
+        lake_append_key_join(merge->load, merge->null_keys, sql);
         buf_append_text(sql, " UNION ALL ");
     }
     if (merge->has_base && merge->load->has_unchanged)
@@ -262,12 +162,12 @@ static void append_keyed_rows(const struct merge *merge, struct buf *sql) {
 static void append_rows(const struct merge *merge, bool *ordered, struct buf *sql) {
     bool has_changes = merge->load->changes != NULL;
     *ordered = has_changes && merge->load->key_count == 0 && !merge->has_base;
-    if (is_keyed(merge->load)) {
+    if (lake_load_is_keyed(merge->load)) {
         append_keyed_rows(merge, sql);
         return;
     }
     if (merge->has_base)
-        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b");
+        buf_append_text(sql, "SELECT b.* FROM " LAKE_BASE_VIEW " AS b");
     if (merge->has_base && has_changes)
         buf_append_text(sql, " UNION ALL ");
     if (has_changes)
@@ -338,11 +238,12 @@ static bool stage(struct merge *merge, struct lake_result *result, struct error 
     const struct lake_load *load = merge->load;
     if (!lake_schema_plan(merge->arena, &merge->table->base.version, load, &merge->schema, err))
         return false;
-    if (load->changes != NULL && !create_view(merge, append_changes_view, err))
+    if (load->changes != NULL && !lake_create_changes_view(merge->connection, merge->load, &merge->schema, err))
         return false;
-    if (is_keyed(load) && (!check_key_is_given(merge, err) || !find_null_keys(merge, err)))
+    if (lake_load_is_keyed(load) && (!lake_check_key_is_given(merge->load, &merge->schema, err) ||
+                                     !lake_find_null_keys(merge->connection, merge->load, &merge->null_keys, err)))
         return false;
-    if (!find_affected(merge, err) || (merge->has_base && !create_view(merge, append_base_view, err)) ||
+    if (!find_affected(merge, err) || (merge->has_base && !create_base_view(merge, err)) ||
         !write_rows(merge, &files, &count, err) || !lake_before_commit(load, err))
         return false;
     set_columns(merge);

@@ -26,6 +26,7 @@
 #define SLUICE_LAKE_PARQUET_H
 
 #include "lake/lake.h"
+#include "lake/load_sql.h"
 #include "lake/schema.h"
 
 /* The smallest and largest value of a key column in a file, as DuckDB's texts. Both are bounds: long texts are cut. */
@@ -114,8 +115,6 @@ struct parquet_read_column {
 void parquet_append_read(const struct parquet_table *table, const size_t *indexes, size_t count,
                          const struct parquet_read_column *columns, size_t column_count, bool with_file,
                          struct buf *sql);
-/* CAST('…' AS type) of a raw text, or of NULL. */
-void parquet_append_literal(struct buf *sql, const char *text, struct type type);
 /* A column as the files store it, under its own name. */
 void parquet_append_stored(struct buf *sql, const char *name, struct type type);
 
@@ -125,8 +124,6 @@ void parquet_append_stored(struct buf *sql, const char *name, struct type type);
 bool parquet_probe(const struct parquet_table *table, struct engine_connection *connection,
                    const struct lake_schema *schema, const struct lake_load *load, const char *changes, bool null_keys,
                    bool *affected, struct error *err);
-/* b."k1" = c."k1" AND …; NULL keys match each other. Without any, DuckDB can use '=' to skip row groups. */
-void parquet_append_key_join(const struct lake_load *load, bool null_keys, struct buf *sql);
 
 /* --- parquet_write.c: rows to staged files */
 struct parquet_write {

@@ -127,7 +127,7 @@ static void append_probe_query(const struct probe *probe, const size_t *indexes,
     buf_append_text(sql, "SELECT DISTINCT b._sluice_file FROM (");
     parquet_append_read(probe->table, indexes, count, columns, load->key_count, true, sql);
     buf_printf(sql, ") AS b SEMI JOIN %s AS c ON ", probe->changes);
-    parquet_append_key_join(load, probe->null_keys, sql);
+    lake_append_key_join(load, probe->null_keys, sql);
     mem_free(columns);
 }
 

@@ -36,21 +36,6 @@ void parquet_append_stored(struct buf *sql, const char *name, struct type type) 
         buf_append_sql_name(sql, name);
 }
 
-void parquet_append_literal(struct buf *sql, const char *text, struct type type) {
-    char name[TYPE_TEXT_BYTES];
-    type_format_sql(type, name);
-    if (text == NULL) {
-        buf_printf(sql, "CAST(NULL AS %s)", name);
-        return;
-    }
-    buf_append_text(sql, type.kind == TYPE_BINARY ? "from_hex(" : "CAST(");
-    buf_append_sql_text(sql, text, strlen(text));
-    if (type.kind == TYPE_BINARY)
-        buf_append_char(sql, ')');
-    else
-        buf_printf(sql, " AS %s)", name);
-}
-
 /* --- one group of files */
 
 struct read {
@@ -95,9 +80,9 @@ static void append_column(const struct read *read, struct group group, const str
     type_format_sql(column->as.type, type);
     const struct column *before = column->before >= 0 ? &version->columns[column->before] : NULL;
     if (before == NULL) {
-        parquet_append_literal(sql, column->as.initial, column->as.type);
+        lake_append_literal(sql, column->as.initial, column->as.type);
     } else if ((size_t)column->before >= group.column_count) {
-        parquet_append_literal(sql, NULL, column->as.type);
+        lake_append_literal(sql, NULL, column->as.type);
     } else {
         int partition = partition_index(version, before->name);
         bool joined = partition >= 0 && !group.exact;
@@ -154,7 +139,7 @@ static void append_values_join(const struct read *read, struct group group, stru
         append_url(read, file, sql);
         for (size_t j = 0; j < version->partition_count; j++) {
             buf_append_text(sql, ", ");
-            parquet_append_literal(sql, file->partition[j], (struct type){.kind = TYPE_STRING});
+            lake_append_literal(sql, file->partition[j], (struct type){.kind = TYPE_STRING});
         }
         buf_append_char(sql, ')');
         separator = ", ";
@@ -182,7 +167,7 @@ static void append_nothing(const struct read *read, struct buf *sql) {
     buf_append_text(sql, "SELECT CAST(NULL AS VARCHAR) AS \"Op\"");
     for (size_t i = 0; i < read->column_count; i++) {
         buf_append_text(sql, ", ");
-        parquet_append_literal(sql, NULL, read->columns[i].as.type);
+        lake_append_literal(sql, NULL, read->columns[i].as.type);
         buf_append_text(sql, " AS ");
         buf_append_sql_name(sql, read->columns[i].as.name);
     }

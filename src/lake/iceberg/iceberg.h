@@ -32,6 +32,7 @@
 #include "lake/iceberg/manifest.h"
 #include "lake/iceberg/metadata.h"
 #include "lake/lake.h"
+#include "lake/load_sql.h"
 #include "lake/schema.h"
 
 #define ICEBERG_OP_COLUMN "Op"
@@ -187,8 +188,6 @@ struct iceberg_read_column *iceberg_version_columns(const struct iceberg_table *
 /* A column of a load, for a read of the rows that exist. */
 struct iceberg_read_column iceberg_column_before(const struct iceberg_load *load,
                                                  const struct lake_schema_column *column);
-/* CAST('…' AS type) of a raw text, or of NULL. */
-void iceberg_append_literal(struct buf *sql, const char *text, struct type type);
 
 /* --- a load under way */
 
@@ -237,7 +236,6 @@ struct iceberg_load {
     unsigned names_given;
 };
 
-#define ICEBERG_CHANGES_VIEW "_sluice_changes" /* the changes in the form of the new columns */
 #define ICEBERG_MATCHES_TABLE                                                                                          \
     "_sluice_matches" /* rows that changes replace: _sluice_file, _sluice_row[, Op, columns] */
 

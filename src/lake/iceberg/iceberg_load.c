@@ -13,53 +13,11 @@
 #include "lake/iceberg/iceberg.h"
 #include "lake/iceberg/iceberg_adopt.h"
 
-/* What is written anew besides the changes, in the new form: the full load's rows, or those that exist. */
-#define BASE_VIEW "_sluice_base"
-
 static bool run(const struct iceberg_load *load, const struct buf *sql, struct error *err) {
     return engine_run(load->connection, sql->data, NULL, err);
 }
 
-static bool is_keyed(const struct iceberg_load *load) {
-    return load->given->changes != NULL && load->given->key_count > 0;
-}
-
 /* --- views */
-
-/* The load's columns in the form of the table after it; those that it does not have are NULL. */
-static void append_given_columns(const struct iceberg_load *load, struct buf *sql) {
-    for (size_t i = 0; i < load->schema.column_count; i++) {
-        const struct lake_schema_column *column = &load->schema.columns[i];
-        buf_append_text(sql, ", ");
-        if (column->given < 0) {
-            iceberg_append_literal(sql, NULL, column->column.type);
-        } else {
-            char type[TYPE_TEXT_BYTES];
-            type_format_sql(column->column.type, type);
-            buf_append_text(sql, "CAST(");
-            buf_append_sql_name(sql, load->given->columns[column->given].name);
-            buf_printf(sql, " AS %s)", type);
-        }
-        buf_append_text(sql, " AS ");
-        buf_append_sql_name(sql, column->column.name);
-    }
-}
-
-static bool create_changes_view(const struct iceberg_load *load, struct error *err) {
-    struct buf sql;
-    buf_init(&sql, BUF_MAX_DEFAULT);
-    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " ICEBERG_CHANGES_VIEW " AS SELECT _op");
-    append_given_columns(load, &sql);
-    if (load->given->key_count == 0)
-        buf_append_text(&sql, ", _seq");
-    if (load->given->has_unchanged)
-        buf_append_text(&sql, ", _unchanged");
-    buf_append_text(&sql, " FROM ");
-    buf_append_sql_name(&sql, load->given->changes);
-    bool ok = run(load, &sql, err);
-    buf_deinit(&sql);
-    return ok;
-}
 
 static bool has_base(const struct iceberg_load *load) { return load->replaces || load->copied_count > 0; }
 
@@ -98,12 +56,12 @@ static bool create_base_view(const struct iceberg_load *load, struct error *err)
     struct buf sql;
     bool ok = true;
     buf_init(&sql, BUF_MAX_DEFAULT);
-    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " BASE_VIEW " AS ");
+    buf_append_text(&sql, "CREATE OR REPLACE TEMP VIEW " LAKE_BASE_VIEW " AS ");
     if (load->given->full_load_sql == NULL) {
         ok = append_existing_rows(load, &sql, err);
     } else {
         buf_append_text(&sql, "SELECT \"Op\"");
-        append_given_columns(load, &sql);
+        lake_append_given_columns(load->given, &load->schema, &sql);
         buf_printf(&sql, " FROM (%s)", load->given->full_load_sql);
     }
     ok = ok && run(load, &sql, err);
@@ -113,51 +71,13 @@ static bool create_base_view(const struct iceberg_load *load, struct error *err)
 
 static void drop_all(const struct iceberg_load *load) {
     engine_run(load->connection,
-               "DROP VIEW IF EXISTS " BASE_VIEW "; DROP VIEW IF EXISTS " ICEBERG_CHANGES_VIEW
+               "DROP VIEW IF EXISTS " LAKE_BASE_VIEW "; DROP VIEW IF EXISTS " LAKE_CHANGES_VIEW
                "; DROP TABLE IF EXISTS " ICEBERG_MATCHES_TABLE,
                NULL, NULL);
 }
 
-/* --- keys */
-
 void iceberg_append_key_join(const struct iceberg_load *load, struct buf *sql) {
-    for (size_t i = 0; i < load->given->key_count; i++) {
-        buf_append_text(sql, i == 0 ? "b." : " AND b.");
-        buf_append_sql_name(sql, load->given->key[i]);
-        buf_append_text(sql, load->null_keys ? " IS NOT DISTINCT FROM c." : " = c.");
-        buf_append_sql_name(sql, load->given->key[i]);
-    }
-}
-
-static bool check_key_is_given(const struct iceberg_load *load, struct error *err) {
-    for (size_t i = 0; i < load->given->key_count; i++) {
-        int at = lake_schema_find(&load->schema, load->given->key[i]);
-        if (at < 0 || load->schema.columns[at].given < 0)
-            return error_set(err, ERROR_DATA, "the changes do not have the key's column \"%s\"", load->given->key[i]);
-    }
-    return true;
-}
-
-static bool find_null_keys(struct iceberg_load *load, struct error *err) {
-    struct buf sql;
-    int64_t found = 0;
-    buf_init(&sql, BUF_MAX_DEFAULT);
-    for (size_t i = 0; i < load->given->key_count; i++) {
-        buf_append_text(&sql, i == 0 ? "SELECT count(*) FROM " ICEBERG_CHANGES_VIEW " WHERE " : " OR ");
-        buf_append_sql_name(&sql, load->given->key[i]);
-        buf_append_text(&sql, " IS NULL");
-    }
-    bool ok = engine_query_int(load->connection, sql.data, &found, err);
-    load->null_keys = found > 0;
-    buf_deinit(&sql);
-    return ok;
-}
-
-static void append_key_names(const struct iceberg_load *load, struct buf *sql) {
-    for (size_t i = 0; i < load->given->key_count; i++) {
-        buf_append_text(sql, i == 0 ? "" : ", ");
-        buf_append_sql_name(sql, load->given->key[i]);
-    }
+    lake_append_key_join(load->given, load->null_keys, sql);
 }
 
 /* --- which rows are written */
@@ -169,41 +89,20 @@ static void append_no_lineage(const struct iceberg_load *load, struct buf *sql) 
 }
 
 static void append_plain_changes(const struct iceberg_load *load, bool with_seq, struct buf *sql) {
-    buf_append_text(sql, "SELECT c._op AS \"Op\"");
-    for (size_t i = 0; i < load->schema.column_count; i++) {
-        buf_append_text(sql, ", c.");
-        buf_append_sql_name(sql, load->schema.columns[i].column.name);
-    }
+    lake_append_plain_changes(&load->schema, sql);
     append_no_lineage(load, sql);
     buf_append_text(sql, with_seq ? ", c._seq" : "");
-    buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c");
+    buf_append_text(sql, " FROM " LAKE_CHANGES_VIEW " AS c");
 }
 
-/* A value that the source did not send is taken from the row that the change replaces: one row a key, also where a full
- * load has a key twice. */
+/* One row that the change replaces a key, also where a full load has a key twice. */
 static void append_completed_changes(const struct iceberg_load *load, struct buf *sql) {
-    buf_append_text(sql, "SELECT c._op AS \"Op\"");
-    for (size_t i = 0; i < load->schema.column_count; i++) {
-        const struct lake_schema_column *column = &load->schema.columns[i];
-        buf_append_text(sql, ", ");
-        if (column->given >= 0) {
-            buf_printf(sql, "CASE WHEN substr(c._unchanged, %d, 1) = '1' THEN b.", column->given + 1);
-            buf_append_sql_name(sql, column->column.name);
-            buf_append_text(sql, " ELSE c.");
-            buf_append_sql_name(sql, column->column.name);
-            buf_append_text(sql, " END");
-        } else {
-            buf_append_text(sql, "c.");
-            buf_append_sql_name(sql, column->column.name);
-        }
-        buf_append_text(sql, " AS ");
-        buf_append_sql_name(sql, column->column.name);
-    }
+    lake_append_completed_changes(&load->schema, sql);
     append_no_lineage(load, sql);
-    buf_append_text(sql, " FROM " ICEBERG_CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
-    append_key_names(load, sql);
+    buf_append_text(sql, " FROM " LAKE_CHANGES_VIEW " AS c LEFT JOIN (SELECT DISTINCT ON (");
+    lake_append_key_names(load->given, sql);
     if (load->replaces) {
-        buf_append_text(sql, ") b.* FROM " BASE_VIEW " AS b SEMI JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
+        buf_append_text(sql, ") b.* FROM " LAKE_BASE_VIEW " AS b SEMI JOIN " LAKE_CHANGES_VIEW " AS c ON ");
         iceberg_append_key_join(load, sql);
     } else {
         buf_append_text(sql, ") b.* FROM " ICEBERG_MATCHES_TABLE " AS b");
@@ -214,7 +113,7 @@ static void append_completed_changes(const struct iceberg_load *load, struct buf
 
 static void append_keyed_rows(const struct iceberg_load *load, struct buf *sql) {
     if (has_base(load)) {
-        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b ANTI JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
+        buf_append_text(sql, "SELECT b.* FROM " LAKE_BASE_VIEW " AS b ANTI JOIN " LAKE_CHANGES_VIEW " AS c ON ");
         iceberg_append_key_join(load, sql);
         buf_append_text(sql, " UNION ALL ");
     }
@@ -229,7 +128,7 @@ static void append_keyed_rows(const struct iceberg_load *load, struct buf *sql) 
 static void append_unkeyed_rows(const struct iceberg_load *load, struct buf *sql) {
     bool has_changes = load->given->changes != NULL;
     if (load->replaces)
-        buf_append_text(sql, "SELECT b.* FROM " BASE_VIEW " AS b");
+        buf_append_text(sql, "SELECT b.* FROM " LAKE_BASE_VIEW " AS b");
     if (load->replaces && has_changes)
         buf_append_text(sql, " UNION ALL ");
     if (has_changes)
@@ -244,9 +143,9 @@ static bool write_rows(struct iceberg_load *load, struct error *err) {
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_init(&order, BUF_MAX_DEFAULT);
     struct iceberg_rows rows = {.lineage = lineage_of(load)};
-    if (is_keyed(load)) {
+    if (lake_load_is_keyed(load->given)) {
         append_keyed_rows(load, &sql);
-        append_key_names(load, &order);
+        lake_append_key_names(load->given, &order);
         rows.order = load->replaces ? NULL : order.data;
     } else {
         append_unkeyed_rows(load, &sql);
@@ -296,10 +195,11 @@ static bool remove_matches(struct iceberg_load *load, struct error *err) {
 }
 
 static bool write_files(struct iceberg_load *load, struct error *err) {
-    bool keyed = is_keyed(load);
-    if (load->given->changes != NULL && !create_changes_view(load, err))
+    bool keyed = lake_load_is_keyed(load->given);
+    if (load->given->changes != NULL && !lake_create_changes_view(load->connection, load->given, &load->schema, err))
         return false;
-    if (keyed && (!check_key_is_given(load, err) || !find_null_keys(load, err)))
+    if (keyed && (!lake_check_key_is_given(load->given, &load->schema, err) ||
+                  !lake_find_null_keys(load->connection, load->given, &load->null_keys, err)))
         return false;
     if ((keyed || load->replaces) && load->table->metadata != NULL && !iceberg_read_files(load->table, err))
         return false;
@@ -331,7 +231,8 @@ static bool write_changes(struct iceberg_load *load, struct error *err) {
 
 static bool write_or_adopt(struct iceberg_load *load, struct lake_result *result, struct error *err) {
     /* With copy-on-write the changes would write the adopted files anew at once. */
-    bool offered = load->given->full_load_file_count > 0 && !(load->given->copy_on_write && is_keyed(load));
+    bool offered =
+        load->given->full_load_file_count > 0 && !(load->given->copy_on_write && lake_load_is_keyed(load->given));
     bool adopted = false;
     if (offered && ((load->table->metadata != NULL && !iceberg_read_files(load->table, err)) ||
                     !iceberg_adopt(load, &adopted, err)))

@@ -91,7 +91,7 @@ static void append_range_query(const struct column *column, const struct buf *bo
                "low, high)) AS f ASOF JOIN (SELECT DISTINCT CAST(",
                type, type, bounds->data);
     append_key_value(column, sql);
-    buf_printf(sql, " AS %s) AS k FROM " ICEBERG_CHANGES_VIEW " WHERE ", type);
+    buf_printf(sql, " AS %s) AS k FROM " LAKE_CHANGES_VIEW " WHERE ", type);
     buf_append_sql_name(sql, column->name);
     buf_append_text(sql, " IS NOT NULL) AS c ON f.low <= c.k WHERE c.k <= f.high");
 }
@@ -159,7 +159,7 @@ static bool read_matches(struct iceberg_load *load, struct error *err) {
     struct buf sql, join;
     buf_init(&sql, BUF_MAX_DEFAULT);
     buf_init(&join, BUF_MAX_DEFAULT);
-    buf_append_text(&join, "JOIN " ICEBERG_CHANGES_VIEW " AS c ON ");
+    buf_append_text(&join, "JOIN " LAKE_CHANGES_VIEW " AS c ON ");
     iceberg_append_key_join(load, &join);
     struct iceberg_read read = {.table = load->table,
                                 .files = load->matched,

@@ -16,26 +16,11 @@
 
 /* --- columns */
 
-void iceberg_append_literal(struct buf *sql, const char *text, struct type type) {
-    char name[TYPE_TEXT_BYTES];
-    type_format_sql(type, name);
-    if (text == NULL) {
-        buf_printf(sql, "CAST(NULL AS %s)", name);
-        return;
-    }
-    buf_append_text(sql, type.kind == TYPE_BINARY ? "from_hex(" : "CAST(");
-    buf_append_sql_text(sql, text, strlen(text));
-    if (type.kind == TYPE_BINARY)
-        buf_append_char(sql, ')');
-    else
-        buf_printf(sql, " AS %s)", name);
-}
-
 /* What rows have in whose file the column is not. The map wants one type for all: text. */
 static void append_default(const char *initial, struct type type, struct buf *sql) {
     if (initial != NULL) {
         buf_append_text(sql, "CAST(");
-        iceberg_append_literal(sql, initial, type);
+        lake_append_literal(sql, initial, type);
         buf_append_text(sql, " AS VARCHAR)}");
     } else {
         buf_append_text(sql, "NULL}");
@@ -110,7 +95,7 @@ static void append_value_by_name(const struct iceberg_read *read, size_t i, stru
     for (size_t j = 0; j < json_array_size(names); j++)
         count += name_at(names, j) != NULL;
     if (count == 0)
-        iceberg_append_literal(sql, read->columns[i].as.initial, read->columns[i].as.type);
+        lake_append_literal(sql, read->columns[i].as.initial, read->columns[i].as.type);
     const char *separator = count > 1 ? "coalesce(" : "";
     for (size_t j = 0; j < json_array_size(names); j++) {
         if (name_at(names, j) == NULL)
@@ -126,7 +111,7 @@ static void append_columns(const struct iceberg_read *read, bool by_name, struct
         const struct iceberg_read_column *column = &read->columns[i];
         buf_append_text(sql, i == 0 ? "" : ", ");
         if (column->field_id == 0)
-            iceberg_append_literal(sql, column->as.initial, column->as.type);
+            lake_append_literal(sql, column->as.initial, column->as.type);
         else if (by_name)
             append_value_by_name(read, i, sql);
         else
@@ -379,7 +364,7 @@ static void append_nothing(const struct iceberg_read *read, struct buf *sql) {
     buf_append_text(sql, "SELECT ");
     for (size_t i = 0; i < read->column_count; i++) {
         buf_append_text(sql, i == 0 ? "" : ", ");
-        iceberg_append_literal(sql, NULL, read->columns[i].as.type);
+        lake_append_literal(sql, NULL, read->columns[i].as.type);
         buf_append_text(sql, " AS ");
         buf_append_sql_name(sql, read->columns[i].as.name);
     }
