@@ -255,8 +255,7 @@ static bool prepare_database(struct engine *engine, struct error *err) {
     if (!engine_connect(engine, &connection, err))
         return false;
     bool ok = engine_run(connection, "SET GLOBAL TimeZone = 'UTC'", NULL, err) &&
-              scan_register(engine, connection->native, err) &&
-              positions_register(engine, connection->native, err);
+              scan_register(engine, connection->native, err) && positions_register(engine, connection->native, err);
     engine_disconnect(connection);
     return ok;
 }

@@ -25,7 +25,7 @@ struct engine {
         struct engine_connection *connections;
         struct scan_entry *scans;
         struct engine_positions positions; /* open NULL: none */
-        size_t running; /* statements under way */
+        size_t running;                    /* statements under way */
         bool closing;
     } shared;
 };

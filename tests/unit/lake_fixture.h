@@ -24,7 +24,7 @@
 struct fixture {
     const struct lake_format_ops *format;
     int format_version; /* of iceberg tables; 0: the usual */
-    char *root; /* of the lake; the catalog is beside it */
+    char *root;         /* of the lake; the catalog is beside it */
     struct store *store;
     struct engine *engine;
     struct engine_connection *connection;
