@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.avro.file import AvroFile
 
@@ -87,6 +89,27 @@ def test_a_data_file_has_one_vector(make, partition):
     assert gone == [next(iter(first.values()))[1]] * parts
     load(table, ("I", 1000, 1, "added"))
     assert deletes_of(table)[0] == second, "who touches no file writes no vector"
+
+
+@pytest.mark.parametrize("position", [300, 1 << 40, -5, None])
+def test_positions_that_a_data_file_does_not_have_say_nothing(make, position):
+    """Another writer's delete file; versions 2 and 3 read the same rows, and so does maintenance."""
+    table = make(lake={"format_version": 2}, maintain={**NOW, "deleted_percent": 100})
+    load(table, ("D", 1, 1, ""))
+    [location] = deletes_of(table)[1]
+    path = location.removeprefix("file://")
+    rows = pq.read_table(path)
+    named = [rows["file_path"][0].as_py()] * 2
+    pq.write_table(pa.Table.from_arrays([pa.array(named), pa.array([rows["pos"][0].as_py(), position], pa.int64())], schema=rows.schema), path)
+    load(table, ("D", 2, 2, ""))
+    set_version(table, 3)
+    load(table, ("D", 3, 0, ""))
+    load(table, ("D", 4, 1, ""))
+    table.sluice.config["maintain"]["deleted_percent"] = 1
+    table.sluice.write_config()
+    table.sluice.run("maintain")
+    assert deletes_of(table) == ({}, [])
+    table.assert_rows()
 
 
 def test_a_table_becomes_version_3_and_stays_so(make):

@@ -268,7 +268,8 @@ static bool append_delete_files(const struct iceberg_read *read, const size_t *d
     return true;
 }
 
-/* A delete counts for a file that is not newer and in the same partition: the specification's "Scan Planning". */
+/* A delete counts for a file that is not newer and in the same partition: the specification's "Scan Planning". A position
+ * that the file does not have says nothing. */
 static void append_delete_join(const struct iceberg_read *read, size_t clean, const size_t *deletes, size_t count,
                                struct buf *sql) {
     const struct iceberg_files *files = &read->table->files;
@@ -281,9 +282,12 @@ static void append_delete_join(const struct iceberg_read *read, size_t clean, co
         buf_append_text(sql, separator);
         separator = ", (";
         buf_append_sql_text(sql, file->entry.file.path, strlen(file->entry.file.path));
-        buf_printf(sql, ", %zu, %lld, %zu)", i, (long long)file->entry.sequence_number, file->partition);
+        buf_printf(sql, ", %zu, %lld, %zu, %lld)", i, (long long)file->entry.sequence_number, file->partition,
+                   (long long)file->entry.file.record_count);
     }
-    buf_append_text(sql, ") AS p(path, i, sequence, part) ON r.file_path = p.path JOIN (VALUES ");
+    buf_append_text(sql,
+                    ") AS p(path, i, sequence, part, rows) ON r.file_path = p.path AND r.pos >= 0 AND r.pos < p.rows "
+                    "JOIN (VALUES ");
     for (size_t i = 0; i < count; i++) {
         const struct iceberg_live_file *file = &files->deletes[deletes[i]];
         buf_printf(sql, "%s(%zu, %zu, %lld, %zu)", i == 0 ? "" : ", ", i, deletes[i],
@@ -350,10 +354,7 @@ static bool append_dirty(const struct iceberg_read *read, size_t clean, struct b
     bool ok = append_joined(read, clean, read->file_count, true, sql, err);
     buf_printf(sql, ") AS m ANTI JOIN (SELECT (d.i << %d) | d.pos AS place FROM (", PLACE_ROW_BITS);
     ok = ok && append_deleted(read, clean, sql, err);
-    buf_printf(sql,
-               ") AS d WHERE d.pos BETWEEN 0 AND (1::BIGINT << %d) - 1) AS x ON (m._sluice_file << %d) | m._sluice_row "
-               "= x.place",
-               PLACE_ROW_BITS, PLACE_ROW_BITS);
+    buf_printf(sql, ") AS d) AS x ON (m._sluice_file << %d) | m._sluice_row = x.place", PLACE_ROW_BITS);
     return ok;
 }
 
