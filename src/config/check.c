@@ -1,4 +1,5 @@
 /* What one option says about another, and the defaults that are not written in the option table. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,9 +112,11 @@ static unsigned find_merge_on_read(const struct reading *reading) {
     if (lake != NULL && config->lake.write_mode == WRITE_MERGE_ON_READ)
         return lake->line;
     const struct yaml_node *entry = list != NULL ? list->first : NULL;
-    for (size_t i = 0; i < config->table_count; i++, entry = entry->next)
+    for (size_t i = 0; i < config->table_count; i++, entry = entry->next) {
+        assert(entry != NULL);
         if (config->tables[i].has_write_mode && config->tables[i].write_mode == WRITE_MERGE_ON_READ)
             return line_of(entry, "write_mode");
+    }
     return 0;
 }
 
@@ -132,9 +135,11 @@ static unsigned find_third_version(const struct reading *reading) {
     if (config->lake.format_version > 2)
         return line_of(reading->maps[SECTION_LAKE], "format_version");
     const struct yaml_node *entry = list != NULL ? list->first : NULL;
-    for (size_t i = 0; i < config->table_count; i++, entry = entry->next)
+    for (size_t i = 0; i < config->table_count; i++, entry = entry->next) {
+        assert(entry != NULL);
         if (config->tables[i].format_version > 2)
             return line_of(entry, "format_version");
+    }
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "task/load_schema.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -73,6 +74,7 @@ static int find_id(const struct column *columns, size_t count, uint32_t id) {
 }
 
 const struct column *load_find_lake_column(const struct lake_version *lake, const struct column *column) {
+    assert(lake->columns != NULL || lake->column_count == 0);
     int found = find_id(lake->columns, lake->column_count, column->id);
     if (found < 0) {
         found = load_find_column(lake->columns, lake->column_count, column->name);
