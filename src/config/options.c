@@ -404,11 +404,13 @@ static const struct option load_options[] = {
      .offset = offsetof(struct config_load, bad_rows),
      .fallback = "stop",
      .words = bad_row_actions,
-     .help = "When a row of a CSV file does not fit its table (a value that its column's type does not take, a record "
-             "with too many or too few fields): stop leaves the lake table as it is until the file is mended; "
-             "quarantine puts the row aside and loads the others. A change that was put aside never happened for the "
-             "lake: the change of the same key before it decides. What is wrong with a whole file (a quote that is "
-             "never closed, a header that does not fit) stops the table in any case."},
+     .help =
+         "When a row of a CSV file does not fit its table (a value that its column's type does not take, a record "
+         "with too many or too few fields): stop leaves the lake table as it is until the file is mended; "
+         "quarantine puts the row aside and loads the others. A change that was put aside never happened for the "
+         "lake: the change of the same key before it decides. What is wrong with a whole file (a quote that is "
+         "never closed, a header that does not fit), and a value of a Parquet file that does not fit, stops the table "
+         "in any case."},
     {.name = "schema_change",
      .kind = OPTION_ENUM,
      .offset = offsetof(struct config_load, schema_change),
@@ -558,8 +560,8 @@ static const struct option table_options[] = {
      .count_offset = offsetof(struct config_table, column_count),
      .example = "{price: \"decimal(10,2)\"}",
      .help = "Types of columns, in place of the source's, and for files that have no types. The lake's column has this "
-             "type; "
-             "a value that does not fit it is a bad row (bad_rows)."},
+             "type; a value that does not fit it is a bad row (bad_rows), and in a Parquet file an error. Rounding "
+             "makes no value fit."},
     {.name = "bad_rows",
      .kind = OPTION_ENUM,
      .offset = offsetof(struct config_table, bad_rows),

@@ -18,6 +18,8 @@ enum { WATCH_INTERVAL_MS = 50 };
 
 static bool contains(const char *text, const char *part) { return strstr(text, part) != NULL; }
 
+#define INVALID_INPUT "Invalid Input Error: "
+
 /* The one place that says what an error of DuckDB means for the caller. */
 static enum error_kind kind_of(duckdb_error_type type, const char *message) {
     switch (type) {
@@ -75,6 +77,9 @@ bool engine_set_error(struct engine_connection *connection, duckdb_error_type ty
     }
     if (message == NULL)
         message = "no reason given";
+    /* Our own texts, raised by error(…), and DuckDB's about input: they say what is wrong without it. */
+    if (strncmp(message, INVALID_INPUT, strlen(INVALID_INPUT)) == 0)
+        message += strlen(INVALID_INPUT);
     /* The first paragraph is the error; behind it come advice for DuckDB's shell and the quoted statement. */
     const char *end = strstr(message, "\n\n");
     if (type == DUCKDB_ERROR_OUT_OF_MEMORY && strchr(message, '\n') != NULL)

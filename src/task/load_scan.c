@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "task/load_cast.h"
 #include "task/load_quarantine.h"
 #include "task/load_survey.h"
 
@@ -200,6 +201,10 @@ bool load_scan_open(struct engine *engine, const struct load_format *format, con
             load_scan_close(scan);
             return false;
         }
+    }
+    if (!load_cast_prepare(engine, schema, err)) {
+        load_scan_close(scan);
+        return false;
     }
     *out = scan;
     return true;

@@ -7,6 +7,7 @@
 
 #include "lake/partition.h"
 #include "task/column_names.h"
+#include "task/load_cast.h"
 #include "task/load_survey.h"
 
 int load_find_column(const struct column *columns, size_t count, const char *name) {
@@ -254,6 +255,14 @@ static void set_version_columns(struct builder *builder, struct load_part *part,
             .name = builder->input->format->timestamp_column, .type = {TYPE_TIMESTAMP, 0, 6}, .nullable = true};
 }
 
+/* Without a declared type the source converted its rows, and so do we. */
+static bool is_checked(const struct builder *builder, const struct load_part *part, int column,
+                       const struct column *target) {
+    struct type declared;
+    return part->parquet != NULL && column >= 0 && find_declared(builder, target, &declared) &&
+           load_cast_can_fail(part->columns[column].type, target->type);
+}
+
 static void map_captured_part(struct builder *builder, struct load_part *part, size_t version) {
     const struct table *table = builder->input->schemas[version].table;
     struct load_field *fields = arena_alloc(builder->arena, (builder->schema->column_count + 1) * sizeof *fields);
@@ -264,6 +273,7 @@ static void map_captured_part(struct builder *builder, struct load_part *part, s
         fields[i].column = name != NULL ? load_find_column(part->columns, part->column_count, name) : -1;
         if (at < 0 && target->id != 0 && added_after(builder->input, version, target->id))
             fields[i].initial = target->initial;
+        fields[i].checked = is_checked(builder, part, fields[i].column, target);
     }
     part->fields = fields;
 }
@@ -344,23 +354,12 @@ static bool make_captured(struct builder *builder, struct error *err) {
 
 /* --- tables of AWS DMS: columns are known by their names ---------------------------------------------------------- */
 
-/* A Parquet column of another type is cast; what a cast would change silently is refused, unless the user declared the
- * type. */
-static bool cast_is_exact(struct type from, struct type to) {
-    bool from_integer = from.kind == TYPE_INT32 || from.kind == TYPE_INT64;
-    if (type_equal(from, to) || type_is_widening(from, to) || to.kind == TYPE_STRING)
-        return true;
-    if (from_integer)
-        return to.kind == TYPE_INT32 || to.kind == TYPE_INT64 || to.kind == TYPE_DECIMAL;
-    if (from.kind == TYPE_DECIMAL)
-        return to.kind == TYPE_DECIMAL && to.scale >= from.scale;
-    return from.kind == TYPE_DATE && to.kind == TYPE_TIMESTAMP;
-}
-
+/* A Parquet column of another type is cast; what a cast would change is refused, unless the user declared the type: then it
+ * is refused value by value. */
 static bool check_cast(const struct builder *builder, const struct load_part *part, const struct column *from,
                        const struct column *to, struct error *err) {
     struct type declared;
-    if (part->parquet == NULL || cast_is_exact(from->type, to->type) ||
+    if (part->parquet == NULL || load_cast_is_exact(from->type, to->type) ||
         load_declared_type(builder->input, to->name, &declared))
         return true;
     char is[TYPE_TEXT_BYTES], want[TYPE_TEXT_BYTES];
@@ -377,8 +376,12 @@ static bool map_surveyed_part(struct builder *builder, struct load_part *part, s
     for (size_t i = 0; i < builder->schema->column_count; i++) {
         const struct column *target = &builder->schema->columns[i];
         fields[i].column = load_find_column(part->columns, part->column_count, target->name);
-        if (fields[i].column >= 0 && !check_cast(builder, part, &part->columns[fields[i].column], target, err))
+        if (fields[i].column < 0)
+            continue;
+        const struct column *from = &part->columns[fields[i].column];
+        if (!check_cast(builder, part, from, target, err))
             return false;
+        fields[i].checked = part->parquet != NULL && load_cast_can_fail(from->type, target->type);
     }
     part->fields = fields;
     return true;

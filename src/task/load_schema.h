@@ -25,6 +25,7 @@
 struct load_field {
     int column;          /* index into the part's columns; -1: its files do not have it */
     const char *initial; /* column -1: the raw text that these rows got when the column was added; NULL: NULL */
+    bool checked;        /* Parquet: a value that the target's type does not have is an error (load_cast.h) */
 };
 
 /* A history table's own columns, which are its first (load_history.h), and what they say of a file. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "task/load_cast.h"
 
 enum { SEQUENCE_RECORD_BITS = 40 }; /* _seq = file << 40 | record, as engine_scan numbers its units */
 
@@ -36,9 +37,13 @@ static void append_cast(struct buf *sql, const struct column *column, struct typ
     buf_printf(sql, " AS %s)%s", type, trim ? ", '\\.0$', '')" : "");
 }
 
-static void append_column(struct buf *sql, const struct load_part *part, int index, struct type target) {
+static void append_column(struct buf *sql, const struct load_scan *scan, const struct load_part *part,
+                          const struct load_field *field, struct type target) {
+    int index = field->column;
     const struct column *column = &part->columns[index];
-    if (part->parquet != NULL && part->parquet->nested[index]) {
+    if (field->checked) {
+        load_cast_append_checked(sql, part, load_scan_format(scan)->folder, index, target);
+    } else if (part->parquet != NULL && part->parquet->nested[index]) {
         buf_append_text(sql, "CAST(to_json(");
         buf_append_sql_name(sql, column->name);
         buf_append_text(sql, ") AS VARCHAR)");
@@ -78,7 +83,7 @@ static void append_history_column(struct buf *sql, const struct load_scan *scan,
     } else {
         buf_append_text(sql, "coalesce(");
         if (time >= 0 && part->fields[time].column >= 0) {
-            append_column(sql, part, part->fields[time].column, schema->columns[column].type);
+            append_column(sql, scan, part, &part->fields[time], schema->columns[column].type);
             buf_append_text(sql, ", ");
         }
         buf_append_text(sql, "CAST(");
@@ -95,7 +100,7 @@ static void append_columns(struct buf *sql, const struct load_scan *scan, const 
         if (part->history != NULL && i < LOAD_HISTORY_COLUMNS)
             append_history_column(sql, scan, part, i);
         else if (field->column >= 0)
-            append_column(sql, part, field->column, schema->columns[i].type);
+            append_column(sql, scan, part, field, schema->columns[i].type);
         else
             append_initial(sql, schema->columns[i].type, field->initial);
         buf_append_text(sql, " AS ");
