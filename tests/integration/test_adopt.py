@@ -249,6 +249,10 @@ OTHERWISE = {
     "no statistics": (PLAIN, {"write_statistics": False}, {}, "Op of all rows"),
     "field ids": (with_ids(), {}, {}, 'column "Op": it has a field id'),
     "new encodings": (PLAIN, {"use_dictionary": False, "column_encoding": {"id": "DELTA_BINARY_PACKED"}}, {}, "encodings"),
+    "a zone": (changed("instant", pa.array(SECONDS, pa.timestamp("us", "Europe/Berlin"))), {}, {}, 'column "instant": its Arrow type has a time zone'),
+    "an offset": (changed("instant", pa.array(SECONDS, pa.timestamp("us", "+02:00"))), {}, {}, 'column "instant": its Arrow type has a time zone'),
+    "a duration": (changed("id", pa.array([1, 2, 3], pa.duration("us"))), {}, {}, 'column "id": its Arrow type is a duration'),
+    "an extension": (changed("small", pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, 1], pa.int8()))), {}, {}, 'column "small": its Arrow type is an extension'),
     "brotli": (PLAIN, {"compression": "brotli"}, {}, "compression"),
 }
 
@@ -267,6 +271,29 @@ def test_what_is_not_taken_over(name, tmp_path):
         found = shop.table.scan().to_arrow()
         assert found.num_rows == 3 and sorted(found["id"].to_pylist()) == [1, 2, 3] and "schema.name-mapping.default" not in shop.table.properties
         assert {op.upper() for op in found["Op"].to_pylist()} <= {"I", "U"}
+
+
+@pytest.mark.parametrize("shop", [LINK], indirect=True)
+def test_what_arrow_says_of_columns_that_are_taken_over(shop):
+    """Names of UTC, and texts and numbers that Arrow keeps in forms of its own; a file that says nothing."""
+    kept = {"id": pa.array([7], pa.int64()), "name": pa.array(["x"], pa.large_string()), "n": pa.array([5], pa.int32()).dictionary_encode()}
+    for i, zone in enumerate(["UTC", "+00:00", "Etc/UTC", None]):
+        at = pa.array([dt.datetime(2026, 1, 1, i)], pa.timestamp("us", zone or "UTC"))
+        shop.put(pa.table({"Op": ["I"], **kept, "id": pa.array([i], pa.int64()), "instant": at}), f"LOAD0000000{i + 1}.parquet", store_schema=zone is not None)
+    shop.load()
+    assert len(shop.adopted()) == 4
+    found = sorted(shop.table.scan().to_arrow().to_pylist(), key=lambda r: r["id"])
+    assert found == [{"Op": "I", **{k: v[0].as_py() for k, v in kept.items()}, "id": i, "instant": dt.datetime(2026, 1, 1, i, tzinfo=dt.UTC)} for i in range(4)]
+
+
+@pytest.mark.parametrize("text", ["*", "/////7AA"])
+def test_a_damaged_arrow_schema(shop, text):
+    """pyarrow does not open such a file at all."""
+    with pq.ParquetWriter(shop.folder / "LOAD00000001.parquet", SCHEMA, store_schema=False) as writer:
+        writer.write_table(PLAIN)
+        writer.add_key_value_metadata({"ARROW:schema": text})
+    assert "LOAD00000001.parquet: its Arrow schema is damaged" in shop.load().stderr
+    assert shop.adopted() == [] and shop.table.scan().to_arrow()["id"].to_pylist() == [1, 2, 3]
 
 
 def test_a_row_that_is_no_part_of_a_full_load(shop):

@@ -2,16 +2,19 @@
  * metrics of their columns for the manifest.
  *
  * Strict: whatever sluice would not write itself (times in other units, unsigned and fixed-length types, nested columns, field
- * ids of another table, encodings and compressions that some reader of Iceberg does not know) does not fit, because there the
- * readers differ. */
+ * ids of another table, zones and durations of Arrow, encodings and compressions that some reader of Iceberg does not know)
+ * does not fit, because there the readers differ. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "lake/iceberg/iceberg.h"
 #include "lake/iceberg/iceberg_adopt.h"
+#include "lake/iceberg/iceberg_arrow.h"
 
-/* The columns of the three queries; all begin with the file's. */
+/* The columns of the four queries; all begin with the file's. */
 enum schema_column {
     SCHEMA_FILE,
     SCHEMA_NAME,
@@ -48,6 +51,11 @@ enum chunk_column {
 enum size_column { SIZE_FILE, SIZE_BYTES, SIZE_ROWS, SIZE_ENCRYPTION };
 #define SIZE_QUERY "SELECT file_name, file_size_bytes, num_rows, encryption_algorithm FROM parquet_file_metadata(["
 #define SIZE_ORDER "])"
+
+/* Files of one load have one schema, as a rule: each is looked at once. */
+enum arrow_column { ARROW_FILE, ARROW_MESSAGE };
+#define ARROW_QUERY "SELECT min(file_name), value FROM parquet_kv_metadata(["
+#define ARROW_ORDER "]) WHERE key = CAST('" ICEBERG_ARROW_SCHEMA "' AS BLOB) GROUP BY value"
 
 /* One column of one file, over its row groups. */
 struct metric {
@@ -276,6 +284,19 @@ static void take_size(struct reading *reading, struct file *file, const struct v
         misfit(reading, file, "its footer does not say how many rows it has", NULL);
 }
 
+/* --- what Arrow's readers make of the columns */
+
+static void take_arrow(struct reading *reading, struct file *file, const struct value *row) {
+    const struct value *text = &row[ARROW_MESSAGE];
+    uint8_t *message = arena_alloc(reading->load->arena, text->len + 1);
+    int len = EVP_DecodeBlock(message, (const unsigned char *)text->data, (int)text->len); /* -1: it is no base64 */
+    struct slice column;
+    const char *why = iceberg_arrow_misfit((struct slice){(const char *)message, len > 0 ? (size_t)len : 0}, &column);
+    struct value name = {.kind = VALUE_TEXT, .data = column.data, .len = (uint32_t)column.len};
+    if (why != NULL)
+        misfit(reading, file, why, column.data != NULL ? &name : NULL);
+}
+
 /* --- queries */
 
 static struct file *find_file(struct reading *reading, const struct value *path) {
@@ -369,6 +390,8 @@ bool iceberg_read_footers(struct iceberg_load *load, const struct iceberg_metric
     if (!query(&reading, SCHEMA_QUERY, SCHEMA_ORDER, take_column, err))
         return false;
     check_columns(&reading);
+    if (!query(&reading, ARROW_QUERY, ARROW_ORDER, take_arrow, err))
+        return false;
     if (!query(&reading, CHUNK_QUERY, CHUNK_ORDER, take_chunk, err) ||
         !query(&reading, SIZE_QUERY, SIZE_ORDER, take_size, err))
         return false;
