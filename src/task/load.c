@@ -140,6 +140,13 @@ static bool is_chosen(const struct load_options *options, const struct controlle
 struct folder_owner {
     const char *folder;
     const struct controller_row *row;
+    bool is_history; /* the folder is its history's */
+};
+
+/* What stands in the way of a table. */
+struct twin {
+    const struct controller_row *row; /* NULL: nothing does */
+    bool is_history;                  /* one of the two is a history */
 };
 
 /* By folder; of one folder, the table that was loaded, or is listed, first. */
@@ -152,36 +159,47 @@ static int compare_owner(const void *a, const void *b) {
 }
 
 /* Two tables whose lake tables would be one folder (lake.table_name without {schema}) would replace each other's rows: the
- * one that is there first keeps it. twins[i] is the row that stands in the way of rows[i], or NULL; in the arena. */
-static const struct controller_row **find_twins(const struct config *config, struct arena *arena,
-                                                const struct controller_row *rows, size_t count) {
-    const struct controller_row **twins = arena_alloc(arena, (count + 1) * sizeof *twins);
+ * one that is there first keeps it. twins[i] is what stands in the way of rows[i]; in the arena. */
+static struct twin *find_twins(const struct config *config, struct arena *arena, const struct controller_row *rows,
+                               size_t count) {
+    struct twin *twins = arena_alloc(arena, (count + 1) * sizeof *twins);
     struct folder_owner *owners = arena_alloc(arena, (2 * count + 1) * sizeof *owners);
     size_t owner_count = 0;
     for (size_t i = 0; i < count; i++) {
         const char *schema = rows[i].schema, *table = rows[i].table;
         enum history history = config_history(config, schema, table);
         if (rows[i].active && history != HISTORY_ONLY)
-            owners[owner_count++] = (struct folder_owner){config_table_folder(config, arena, schema, table), &rows[i]};
+            owners[owner_count++] =
+                (struct folder_owner){config_table_folder(config, arena, schema, table), &rows[i], false};
         if (rows[i].active && history != HISTORY_NONE)
             owners[owner_count++] =
-                (struct folder_owner){config_history_folder(config, arena, schema, table), &rows[i]};
+                (struct folder_owner){config_history_folder(config, arena, schema, table), &rows[i], true};
     }
     qsort(owners, owner_count, sizeof *owners, compare_owner);
     for (size_t i = 1, first = 0; i < owner_count; i++) {
         if (strcmp(owners[i].folder, owners[first].folder) == 0)
-            twins[owners[i].row - rows] = owners[first].row;
+            twins[owners[i].row - rows] =
+                (struct twin){owners[first].row, owners[i].is_history || owners[first].is_history};
         else
             first = i;
     }
     return twins;
 }
 
-static void refuse_twin(struct load_job *job, const struct controller_row *twin) {
+/* {schema}_{table} tells two schemas apart, and not a table t_history from the history of t. */
+static void refuse_twin(struct load_job *job, const struct twin *twin) {
+    const char *schema = twin->row->schema, *table = twin->row->table;
     job->failed_to_look = job->due = true;
-    error_set(&job->error, ERROR_CONFIG,
-              "%s.%s has the same lake table; set lake.table_name to \"{schema}_{table}\", or deactivate one of them",
-              twin->schema, twin->table);
+    if (twin->is_history && strcmp(schema, job->schema) == 0)
+        error_set(&job->error, ERROR_CONFIG,
+                  "%s.%s has the same lake table: one is named as the history of the other; turn that history off "
+                  "(tables: history), or deactivate one of them",
+                  schema, table);
+    else
+        error_set(
+            &job->error, ERROR_CONFIG,
+            "%s.%s has the same lake table; set lake.table_name to \"{schema}_{table}\", or deactivate one of them",
+            schema, table);
 }
 
 static bool list_jobs(struct load_pass *pass, struct arena *arena, const struct load_options *options,
@@ -193,14 +211,14 @@ static bool list_jobs(struct load_pass *pass, struct arena *arena, const struct 
         return false;
     list->jobs = mem_zalloc((count + 1) * sizeof *list->jobs);
     list->due = mem_zalloc((count + 1) * sizeof *list->due);
-    const struct controller_row **twins = find_twins(pass->config, arena, rows, count);
+    const struct twin *twins = find_twins(pass->config, arena, rows, count);
     for (size_t i = 0; i < count; i++) {
         if (!is_chosen(options, &rows[i]))
             continue;
         struct load_job *job = &list->jobs[list->count++];
         *job = (struct load_job){.path = rows[i].path, .schema = rows[i].schema, .table = rows[i].table};
-        if (twins[i] != NULL)
-            refuse_twin(job, twins[i]);
+        if (twins[i].row != NULL)
+            refuse_twin(job, &twins[i]);
     }
     controller_rows_deinit(rows, count);
     if (list->count > 0 || (options->schema == NULL && options->table == NULL))
