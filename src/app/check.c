@@ -13,6 +13,7 @@
 #include "store/store.h"
 #include "task/column_names.h"
 #include "task/discover.h"
+#include "task/load_advice.h"
 
 struct check {
     const struct config *config;
@@ -134,13 +135,52 @@ static void check_rows(struct check *check, struct ledger *ledger) {
     print_line(check, CHECK_OK, "tables", line, NULL);
 }
 
-static void check_tables(struct check *check) {
+/* The table has been there since lake.format was another one. */
+static bool check_folder(struct check *check, const struct lake_format_ops *format, struct store *lake,
+                         const struct controller_row *row, const char *folder, struct error *err) {
+    const struct lake_format_ops *other = NULL;
+    bool has = false;
+    struct error why = {0};
+    if (!lake_has_versions(format, lake, folder, &has, err) ||
+        (!has && !lake_find_other_format(format, lake, folder, &other, err)))
+        return false;
+    if (other != NULL) {
+        load_advise_other_format(lake, folder, other->name, &why);
+        error_prefix(&why, "%s.%s", row->schema, row->table);
+        print_failure(check, "lake.format", &why);
+    }
+    return true;
+}
+
+static bool check_folders(struct check *check, struct ledger *ledger, struct error *err) {
+    const struct config *config = check->config;
+    const struct lake_format_ops *format = lake_format_find(config->lake.format);
+    struct store *lake = NULL;
+    bool ok = format == NULL || store_open(config->lake.location, &lake, err); /* the format has a line of its own */
+    for (size_t i = 0; ok && format != NULL && i < ledger->row_count; i++) {
+        const struct controller_row *row = &ledger->rows[i];
+        enum history history = config_history(config, row->schema, row->table);
+        if (row->active && history != HISTORY_ONLY)
+            ok = check_folder(check, format, lake, row,
+                              config_table_folder(config, &ledger->arena, row->schema, row->table), err);
+        if (ok && row->active && history != HISTORY_NONE)
+            ok = check_folder(check, format, lake, row,
+                              config_history_folder(config, &ledger->arena, row->schema, row->table), err);
+    }
+    store_close(lake);
+    return ok;
+}
+
+static void check_tables(struct check *check, bool lake_works) {
     struct ledger ledger;
     struct error err = {0};
-    if (ledger_open(check->config, false, &ledger, &err))
+    if (ledger_open(check->config, false, &ledger, &err)) {
         check_rows(check, &ledger);
-    else
+        if (lake_works && !check_folders(check, &ledger, &err))
+            print_failure(check, "lake", &err);
+    } else {
         print_failure(check, "tables", &err);
+    }
     ledger_close(&ledger);
 }
 
@@ -269,10 +309,10 @@ static bool run_check(struct command_call *call, struct error *err) {
     check_source(&check);
     bool raw_works = check_raw(&check);
     check_quoting(&check);
-    check_store(&check, "lake", config->lake.location);
+    bool lake_works = check_store(&check, "lake", config->lake.location);
     check_format(&check);
     if (check_state(&check) && raw_works)
-        check_tables(&check);
+        check_tables(&check, lake_works);
     check_engine(&check);
     check_schedule(&check, "schedule.load", config->schedule.load);
     if (check.failures > 0)

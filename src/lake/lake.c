@@ -77,6 +77,37 @@ bool lake_seems_gone(const struct lake_format_ops *format, const struct lake *la
     return ok;
 }
 
+bool lake_has_versions(const struct lake_format_ops *format, struct store *store, const char *folder, bool *has,
+                       struct error *err) {
+    struct store_list list = {0};
+    struct arena arena;
+    arena_init(&arena);
+    bool ok =
+        store_list(store, &arena, arena_printf(&arena, "%s%s", folder, format->versions_folder), false, &list, err);
+    *has = false;
+    for (size_t i = 0; ok && i < list.count && !*has; i++) {
+        const char *slash = strrchr(list.entries[i].name, '/');
+        *has = !list.entries[i].is_folder && format->is_version(slash != NULL ? slash + 1 : list.entries[i].name);
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+bool lake_find_other_format(const struct lake_format_ops *format, struct store *store, const char *folder,
+                            const struct lake_format_ops **other, struct error *err) {
+    *other = NULL;
+    for (size_t i = 0; registry_lake_formats[i] != NULL && *other == NULL; i++) {
+        bool has = false;
+        if (registry_lake_formats[i] == format)
+            continue;
+        if (!lake_has_versions(registry_lake_formats[i], store, folder, &has, err))
+            return false;
+        if (has)
+            *other = registry_lake_formats[i];
+    }
+    return true;
+}
+
 /* --- checks before a load */
 
 /* Readers of the lake (Hive, Spark, DuckDB) compare column names without case. */

@@ -123,10 +123,11 @@ struct lake_synced {
 };
 
 struct lake_format_ops {
-    const char *name;            /* "parquet" */
-    bool needs_catalog;          /* lake.catalog has to be there */
-    bool has_transforms;         /* of columns, as partition keys (partition.h) */
-    const char *versions_folder; /* below the table's, with '/' at its end: what makes a table of the files */
+    const char *name;                     /* "parquet" */
+    bool needs_catalog;                   /* lake.catalog has to be there */
+    bool has_transforms;                  /* of columns, as partition keys (partition.h) */
+    const char *versions_folder;          /* below the table's, with '/' at its end: what makes a table of the files */
+    bool (*is_version)(const char *name); /* of an object in that folder: there is none before the first commit */
     bool (*open)(const struct lake *lake, const char *folder, struct lake_table **out, struct error *err);
     void (*close)(struct lake_table *table);
     bool (*load)(struct lake_table *table, struct engine_connection *connection, const struct lake_load *load,
@@ -167,6 +168,13 @@ void lake_close(struct lake_table *table); /* NULL is fine */
 /* One listing: *gone says that the table's folder has no versions. Whether there is a table, lake_open tells. */
 bool lake_seems_gone(const struct lake_format_ops *format, const struct lake *lake, const char *folder, bool *gone,
                      struct error *err);
+
+/* One listing: *has says that files of the format's versions are in the folder, whatever a catalog knows of them. */
+bool lake_has_versions(const struct lake_format_ops *format, struct store *store, const char *folder, bool *has,
+                       struct error *err);
+/* The format, other than the given one, that has versions in the folder; *other NULL: none. */
+bool lake_find_other_format(const struct lake_format_ops *format, struct store *store, const char *folder,
+                            const struct lake_format_ops **other, struct error *err);
 
 /* One commit. Columns of the version that `load->columns` does not have stay (their rows keep values, new rows get NULL);
  * columns with a known id and another name are renamed; types are widened where type_is_widening allows, else kind DATA.

@@ -282,6 +282,7 @@ static bool parquet_load(struct lake_table *base, struct engine_connection *conn
 const struct lake_format_ops lake_parquet_ops = {
     .name = "parquet",
     .versions_folder = "_sluice/",
+    .is_version = parquet_is_version,
     .open = parquet_open,
     .close = parquet_close,
     .load = parquet_load,

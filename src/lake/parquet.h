@@ -92,6 +92,7 @@ bool parquet_folder_is_exact(const char *column, const char *value);
 /* --- parquet_commit.c */
 /* Reads the newest version into table->version (number 0: there is none) and publishes it when that is not done. */
 bool parquet_find_version(struct parquet_table *table, struct error *err);
+bool parquet_is_version(const char *name); /* of an object in the folder of versions */
 /* True when a version above `number` exists: what fails now fails because another loader was faster. */
 bool parquet_is_overtaken(const struct parquet_table *table, uint64_t number);
 void parquet_make_commit_id(char out[PARQUET_COMMIT_BYTES]);

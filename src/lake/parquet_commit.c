@@ -48,9 +48,8 @@ struct meta_object {
     uint64_t version;
 };
 
-static struct meta_object parse_meta(const struct parquet_table *table, const char *name) {
+static struct meta_object parse_meta_name(const char *rest) {
     struct meta_object object = {.what = META_OTHER};
-    const char *rest = name + strlen(table->base.folder) + strlen(META_FOLDER);
     const char *stage = &STAGE_FOLDER[strlen(META_FOLDER)];
     bool staged = strncmp(rest, stage, strlen(stage)) == 0;
     if (!staged && rest[0] != 'v')
@@ -68,6 +67,12 @@ static struct meta_object parse_meta(const struct parquet_table *table, const ch
         object.what = META_DONE;
     return object;
 }
+
+static struct meta_object parse_meta(const struct parquet_table *table, const char *name) {
+    return parse_meta_name(name + strlen(table->base.folder) + strlen(META_FOLDER));
+}
+
+bool parquet_is_version(const char *name) { return parse_meta_name(name).what == META_VERSION; }
 
 /* --- the newest version */
 

@@ -45,3 +45,30 @@ bool load_advise_missing_table(const struct store *lake, const char *folder, con
     mem_free(reload);
     return false;
 }
+
+bool load_advise_missing_history(const struct store *lake, const char *folder, const char *schema, const char *table,
+                                 bool alone, struct error *err) {
+    if (alone)
+        return error_set(err, ERROR_OUTSIDE,
+                         "the history %s/%s is gone: put it back, or begin it again with what the raw zone has: sluice "
+                         "tables set --schema %s --table %s --last-full-load-date \"%s\" --last-incremental-file 0",
+                         lake->location, folder, schema, table, CONTROLLER_DATE_NEVER);
+    return error_set(err, ERROR_OUTSIDE,
+                     "the history %s/%s is gone: put it back, or begin it again with what the raw zone has: load once "
+                     "with history: false in the entry of %s.%s in tables",
+                     lake->location, folder, schema, table);
+}
+
+bool load_advise_lost_entry(const struct store *lake, const char *folder, struct error *err) {
+    return error_set(err, ERROR_OUTSIDE,
+                     "the catalog does not lead to the table that is in %s/%s: sluice catalog sync registers it, or "
+                     "says what is in the way; a new one is not begun beside it",
+                     lake->location, folder);
+}
+
+bool load_advise_other_format(const struct store *lake, const char *folder, const char *format, struct error *err) {
+    return error_set(err, ERROR_CONFIG,
+                     "the folder %s/%s has a table of lake.format %s: set lake.format: %s, or move the folder away and "
+                     "load in full",
+                     lake->location, folder, format, format);
+}

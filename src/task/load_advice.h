@@ -13,5 +13,12 @@ bool load_advise_missing_file(struct store *lake, const char *folder, const char
 /* Always false, with the error that the table in `folder` is gone and how to get it back. */
 bool load_advise_missing_table(const struct store *lake, const char *folder, const char *schema, const char *table,
                                bool captured, struct error *err);
+/* The same of its history; `alone`: without the table itself. */
+bool load_advise_missing_history(const struct store *lake, const char *folder, const char *schema, const char *table,
+                                 bool alone, struct error *err);
+/* Always false: the table's files are in the folder, and the catalog does not lead to them. */
+bool load_advise_lost_entry(const struct store *lake, const char *folder, struct error *err);
+/* Always false: the folder has a table of another format. */
+bool load_advise_other_format(const struct store *lake, const char *folder, const char *format, struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "task/load_lake.h"
 #include "task/load_policy.h"
 #include "task/load_quarantine.h"
 #include "task/load_table.h"
@@ -91,6 +92,7 @@ bool load_row_read(struct load_run *run, struct error *err) {
     if (!found)
         return error_set(err, ERROR_DATA, "the controller row %s is gone", run->job->path);
     run->row_known = true;
+    run->row_starts_over = load_plan_starts_over(&run->row);
     return true;
 }
 
@@ -102,6 +104,7 @@ bool load_row_record_run(struct load_run *run, struct error *err) {
 bool load_row_clear(struct load_run *run, struct error *err) {
     run->row.run_id = NULL;
     run->row.last_error = NULL;
+    load_lake_record(run);
     return controller_put(run->pass->state, &run->row, err);
 }
 
@@ -242,6 +245,7 @@ static void fill_row(struct load_run *run, const struct planned *planned, json_t
     add_count(run, QUARANTINED_ATTRIBUTE, run->quarantined_rows);
     load_policy_record(row, &run->schema);
     load_plan_record(row, &run->plan);
+    load_lake_record(run);
 }
 
 bool load_row_finish(struct load_run *run, struct error *err) {

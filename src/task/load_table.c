@@ -18,6 +18,7 @@
 #include "task/load_adopt.h"
 #include "task/load_advice.h"
 #include "task/load_history.h"
+#include "task/load_lake.h"
 #include "task/load_policy.h"
 #include "task/load_quarantine.h"
 #include "task/load_reduce.h"
@@ -64,15 +65,6 @@ static void run_deinit(struct load_run *run) {
     arena_deinit(&run->arena);
 }
 
-static bool open_lake(struct load_run *run, struct error *err) {
-    const struct load_job *job = run->job;
-    const char *folder = (run->history ? config_history_folder : config_table_folder)(run->pass->config, &run->arena,
-                                                                                      job->schema, job->table);
-    lake_close(run->lake);
-    run->lake = NULL;
-    return lake_open(run->pass->format, &run->pass->lake, folder, &run->lake, err);
-}
-
 static bool plan_again(struct load_run *run, struct error *err) {
     return run->history ? load_history_plan(run, err)
                         : load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &run->plan, err);
@@ -81,32 +73,7 @@ static bool plan_again(struct load_run *run, struct error *err) {
 static bool make_plan(struct load_run *run, struct error *err) {
     return load_row_read(run, err) &&
            raw_list_files(run->pass->raw, &run->arena, run->job->schema, run->job->table, &run->raw_files, err) &&
-           (!run->history || open_lake(run, err)) && plan_again(run, err);
-}
-
-/* The lake has rows that what is due does not bring. */
-static bool builds_on_lake(const struct load_run *run) {
-    return !run->history && run->row.last_run_id != NULL && !run->plan.full_load_due &&
-           !load_plan_starts_over(&run->row);
-}
-
-/* Changes alone do not make a table that was loaded before and is gone. */
-static bool check_lake_exists(const struct load_run *run, struct error *err) {
-    if (run->lake->version.number > 0 || !builds_on_lake(run))
-        return true;
-    return load_advise_missing_table(run->pass->lake.store, run->lake->folder, run->job->schema, run->job->table,
-                                     run->captured != NULL, err);
-}
-
-/* Also said when nothing is due: who looks at the status would take the table for loaded. */
-static bool look_for_lake(struct load_run *run, struct error *err) {
-    const struct load_job *job = run->job;
-    const struct load_pass *pass = run->pass;
-    if (run->plan.state != LOAD_PLAN_NOTHING || !builds_on_lake(run))
-        return true;
-    return lake_seems_gone(pass->format, &pass->lake,
-                           config_table_folder(pass->config, &run->arena, job->schema, job->table),
-                           &run->job->lake_seems_gone, err);
+           (!run->history || load_lake_open(run, err)) && plan_again(run, err);
 }
 
 /* --- staging -------------------------------------------------------------------------------------------------------------- */
@@ -323,7 +290,7 @@ static bool load_table(struct load_run *run, struct error *err) {
 /* Brings row and lake together, and says in the plan what is due then. */
 static bool reconcile(struct load_run *run, struct error *err) {
     bool taken = false;
-    if ((!run->history && !open_lake(run, err)) || (run->keeps_books && !load_row_take_over(run, &taken, err)))
+    if ((!run->history && !load_lake_open(run, err)) || (run->keeps_books && !load_row_take_over(run, &taken, err)))
         return false;
     return !taken || plan_again(run, err);
 }
@@ -367,6 +334,13 @@ static void warn(const struct load_run *run) {
                   run->raw_files.unknown_count, run->raw_files.unknown[0]);
 }
 
+static bool finish(struct load_run *run, struct error *err) {
+    if (run->keeps_books)
+        return load_row_finish(run, err);
+    load_lake_remember_history(run);
+    return true;
+}
+
 static bool attempt(struct load_run *run, struct error *err) {
     if (!make_plan(run, err))
         return false;
@@ -382,12 +356,12 @@ static bool attempt(struct load_run *run, struct error *err) {
     if (run->committed) /* by an attempt that could not do its bookkeeping */
         return true;
     if (run->plan.state != LOAD_PLAN_DUE)
-        return check_lake_exists(run, err) && (!has_work(run) || load_row_clear(run, err));
+        return load_lake_check(run, err) && (!has_work(run) || load_row_clear(run, err));
     if (run->keeps_books)
         warn(run);
-    return check_lake_exists(run, err) && (!run->keeps_books || load_row_record_run(run, err)) &&
+    return load_lake_check(run, err) && (!run->keeps_books || load_row_record_run(run, err)) &&
            fault_point("load.run_recorded", err) && load_table(run, err) && fault_point("load.committed", err) &&
-           (!run->keeps_books || load_row_finish(run, err)) && fault_point("load.done", err);
+           finish(run, err) && fault_point("load.done", err);
 }
 
 /* A value did not fit into the type that was inferred, kept or declared: wider types may hold all of them. */
@@ -531,7 +505,7 @@ void load_table_run(struct load_pass *pass, struct engine_connection *connection
 static void look_at_target(struct load_pass *pass, struct load_job *job, bool history) {
     struct load_run run;
     run_init(&run, pass, NULL, job, history);
-    job->failed_to_look = !make_plan(&run, &job->error) || !look_for_lake(&run, &job->error);
+    job->failed_to_look = !make_plan(&run, &job->error) || !load_lake_look(&run, &job->error);
     if (job->failed_to_look) {
         job->due = true;
     } else {

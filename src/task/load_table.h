@@ -75,6 +75,7 @@ struct load_run {
     struct load_schema schema;
     bool more; /* something is due after this plan */
     bool row_known;
+    bool row_starts_over; /* the row as it was read */
     bool have_schema;
 };
 

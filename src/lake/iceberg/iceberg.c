@@ -117,11 +117,17 @@ static bool iceberg_scan(struct lake_table *base, struct buf *sql, struct error 
     return ok;
 }
 
+/* A first load that was killed may have left a metadata file of number 0. */
+static bool iceberg_is_version(const char *name) {
+    return strcmp(name, ICEBERG_HINT) == 0 || iceberg_metadata_number(name) > 0;
+}
+
 const struct lake_format_ops lake_iceberg_ops = {
     .name = "iceberg",
     .needs_catalog = true,
     .has_transforms = true,
     .versions_folder = "metadata/",
+    .is_version = iceberg_is_version,
     .open = iceberg_open,
     .close = iceberg_close,
     .load = iceberg_load_table,

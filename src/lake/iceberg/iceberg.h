@@ -36,6 +36,7 @@
 #include "lake/schema.h"
 
 #define ICEBERG_OP_COLUMN "Op"
+#define ICEBERG_HINT "version-hint.text"
 #define ICEBERG_PUFFIN_FORMAT "PUFFIN" /* a manifest's word for it */
 #define ICEBERG_NO_FILE SIZE_MAX
 #define ICEBERG_NAME_MAPPING "schema.name-mapping.default"

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "lake/iceberg/iceberg.h"
 
-#define HINT "metadata/version-hint.text"
+#define HINT "metadata/" ICEBERG_HINT
 #define METADATA_END ".metadata.json"
 
 enum { HINT_MAX_BYTES = 1024, HINT_PASSES = 8 };
