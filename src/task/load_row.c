@@ -93,6 +93,7 @@ bool load_row_read(struct load_run *run, struct error *err) {
         return error_set(err, ERROR_DATA, "the controller row %s is gone", run->job->path);
     run->row_known = true;
     run->row_starts_over = load_plan_starts_over(&run->row);
+    run->row_last_file = run->row.last_incremental_file;
     return true;
 }
 
@@ -128,6 +129,49 @@ static void put_history(struct load_run *run, const char *outcome, const char *e
 
 /* --- after a crash ------------------------------------------------------------------------------------------------------ */
 
+static const char *change_name(const char *file) {
+    const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : file;
+    return name == NULL || strcmp(name, "0") == 0 ? "" : name;
+}
+
+static bool is_in_raw_zone(const struct load_run *run, const char *name) {
+    for (size_t i = 0; i < run->raw_files.change_count; i++)
+        if (strcmp(run->raw_files.changes[i].base_name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Whether a full load that is due has what the change file brought. */
+static bool is_in_full_load(const struct load_run *run, const struct load_plan *plan, const char *name) {
+    char loaded_at[RAW_NAME_BYTES];
+    raw_format_change_name(run->raw_files.full_load_newest_us, NULL, RAW_CSV, loaded_at);
+    const char *until = run->captured == NULL ? loaded_at : run->captured->full_load_after;
+    return plan->full_load_due && until != NULL && raw_compare_names(name, until) <= 0;
+}
+
+/* The lake was set back behind the row, which has the lake's watermark already: what it lost has to be in the raw zone. */
+static bool check_set_back(struct load_run *run, const char *was, struct error *err) {
+    const struct load_job *job = run->job;
+    const char *run_id = run->lake->version.watermark.run_id, *is = change_name(run->row.last_incremental_file);
+    struct load_plan plan;
+    if (!load_plan_make(&run->arena, &run->row, run->captured, &run->raw_files, &plan, err))
+        return false;
+    if (is_in_raw_zone(run, was) || is_in_full_load(run, &plan, was)) {
+        log_warning("%s.%s: the lake table is of run %s, earlier than the controller row; loading again what comes "
+                    "after %s",
+                    job->schema, job->table, run_id, is[0] != '\0' ? is : "the full load");
+        return true;
+    }
+    return error_set(err, ERROR_OUTSIDE,
+                     "the lake table is of run %s, earlier than the controller row: its changes end with %s, those of "
+                     "the row with %s, which the raw zone has no more. Put that file back; where an older catalog was "
+                     "restored, take the table's entry out of it and run sluice catalog sync; where the table was set "
+                     "back on purpose, say so: sluice tables set --schema %s --table %s --last-incremental-file %s",
+                     run_id, is[0] != '\0' ? is : "the full load", was, job->schema, job->table,
+                     is[0] != '\0' ? is : "0");
+}
+
 /* The lake is right, whichever of the two is older: a row that lost its bookkeeping, or a lake that was set back to an
  * earlier snapshot. Which LOAD files the commit was made of is not known any more; LastFullLoadDate decides alone. */
 bool load_row_take_over(struct load_run *run, bool *taken, struct error *err) {
@@ -136,23 +180,29 @@ bool load_row_take_over(struct load_run *run, bool *taken, struct error *err) {
     *taken = watermark->run_id != NULL && !same_text(watermark->run_id, row->last_run_id);
     if (!*taken)
         return true;
-    log_info("%s.%s: run %s had committed, its bookkeeping is done now", run->job->schema, run->job->table,
-             watermark->run_id);
+    bool ours = strcmp(watermark->run_id, run->run_id) == 0; /* committed by an attempt that failed after it */
+    bool set_back =
+        !ours && row->last_run_id != NULL &&
+        raw_compare_names(change_name(watermark->last_incremental_file), change_name(run->row_last_file)) < 0;
     if (watermark->last_full_load_date != NULL)
         row->last_full_load_date = watermark->last_full_load_date;
-    if (watermark->last_incremental_file != NULL)
-        row->last_incremental_file = watermark->last_incremental_file;
+    if (watermark->last_incremental_file != NULL || set_back)
+        row->last_incremental_file = watermark->last_incremental_file != NULL ? watermark->last_incremental_file : "0";
     row->last_run_id = watermark->run_id;
     row->run_id = NULL;
     row->last_error = NULL;
     row->out_path = out_path(run);
     load_plan_forget_recorded(row);
+    if (set_back && !check_set_back(run, change_name(run->row_last_file), err))
+        return false;
+    if (!set_back)
+        log_info("%s.%s: run %s had committed, its bookkeeping is done now", run->job->schema, run->job->table,
+                 watermark->run_id);
     uint64_t quarantined;
     if (!load_quarantine_count(run->pass->config, run->job->schema, run->job->table, watermark->run_id, &quarantined,
                                err))
         return false;
     add_count(run, QUARANTINED_ATTRIBUTE, quarantined);
-    bool ours = strcmp(watermark->run_id, run->run_id) == 0; /* committed by an attempt that failed after it */
     if (ours) {
         row->last_load_time = now_text(&run->arena, clock_now_us());
         row->rows_loaded += run->rows;

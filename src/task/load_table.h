@@ -75,7 +75,8 @@ struct load_run {
     struct load_schema schema;
     bool more; /* something is due after this plan */
     bool row_known;
-    bool row_starts_over; /* the row as it was read */
+    bool row_starts_over;      /* the row as it was read; */
+    const char *row_last_file; /* likewise */
     bool have_schema;
 };
 
@@ -87,8 +88,8 @@ bool load_row_read(struct load_run *run, struct error *err);
 bool load_row_check_key(struct load_run *run, struct error *err);
 /* Before the commit: this run is in flight. */
 bool load_row_record_run(struct load_run *run, struct error *err);
-/* After a crash between the lake's commit and the row: the commit's watermark goes into the row. *taken false: there is
- * nothing to take over. */
+/* After a crash between the lake's commit and the row, or when the lake was set back: the lake's watermark goes into the row.
+ * *taken false: there is nothing to take over. Kind OUTSIDE: the lake was set back, and the raw zone lost what came after. */
 bool load_row_take_over(struct load_run *run, bool *taken, struct error *err);
 /* There is nothing to load (any more): a run whose commit never came, and an error whose cause is gone, are forgotten. */
 bool load_row_clear(struct load_run *run, struct error *err);

@@ -195,3 +195,65 @@ def test_a_history_of_the_other_format_stays_as_it_is(begin, history):
     shop.set_format("parquet")
     shop.sluice.run("load")
     assert shop.rows("t_history") == sorted([*PAST, (2, "new")])
+
+
+# --- a catalog that was set back: a backup was restored ----------------------------------------------------------------------
+
+
+def set_back(shop):
+    """Over one commit of the change (2, "new"). Returns the name of its raw file."""
+    backup = shop.sluice.folder / "backup"
+    shutil.copy(shop.sluice.folder / "catalog.db", backup)
+    name = shop.change("U,2,new")
+    shop.sluice.run("load")
+    shop.lose_catalog()
+    shutil.copy(backup, shop.sluice.folder / "catalog.db")
+    shop.change("I,4,d")
+    return name
+
+
+def test_a_catalog_that_was_set_back_is_brought_up_from_the_raw_zone(begin):
+    shop = begin()
+    set_back(shop)
+    said = shop.sluice.run("load").stderr
+    assert "earlier than the controller row" in said and f"after {FIRST}" in said and "bookkeeping" not in said
+    assert shop.rows() == [(1, "x"), (2, "new"), (3, "c"), (4, "d")]
+
+
+def test_a_catalog_that_was_set_back_loses_no_row_that_the_raw_zone_lost(begin):
+    shop = begin()
+    name = set_back(shop)
+    (shop.raw / name).unlink()
+    for _ in range(2):
+        shop.fails("earlier than the controller row", name, "sluice catalog sync", f"--last-incremental-file {FIRST}")
+    shop.lose_catalog()  # with the entry of the backup
+    shop.sluice.run("catalog", "sync")
+    shop.sluice.run("load")
+    assert shop.rows() == [(1, "x"), (2, "new"), (3, "c"), (4, "d")]
+
+
+def test_a_catalog_that_was_set_back_on_purpose(begin):
+    shop = begin()
+    name = set_back(shop)
+    (shop.raw / name).unlink()
+    shop.fails("earlier than the controller row")
+    shop.sluice.run("tables", "set", "--schema", "shop", "--table", "t", "--last-incremental-file", FIRST)
+    shop.sluice.run("load")
+    assert shop.rows() == [(1, "x"), (2, "b"), (3, "c"), (4, "d")]
+
+
+def test_a_catalog_that_was_set_back_to_the_full_load_alone(begin):
+    shop = begin()
+    shop.start_over()
+    shutil.rmtree(shop.sluice.lake)
+    shop.lose_catalog()
+    (shop.raw / FIRST).rename(shop.sluice.folder / FIRST)
+    shop.sluice.run("load")
+    shutil.copy(shop.sluice.folder / "catalog.db", shop.sluice.folder / "backup")
+    (shop.sluice.folder / FIRST).rename(shop.raw / FIRST)
+    shop.sluice.run("load")
+    shop.lose_catalog()
+    shutil.copy(shop.sluice.folder / "backup", shop.sluice.folder / "catalog.db")
+    shop.change("I,4,d")
+    shop.sluice.run("load")
+    assert shop.rows() == [*NOW, (4, "d")]
