@@ -62,7 +62,7 @@ bool load_advise_missing_history(const struct store *lake, const char *folder, c
 bool load_advise_lost_entry(const struct store *lake, const char *folder, struct error *err) {
     return error_set(err, ERROR_OUTSIDE,
                      "the catalog does not lead to the table that is in %s/%s: sluice catalog sync registers it, or "
-                     "says what is in the way; a new one is not begun beside it",
+                     "says what is in the way; to begin a new one, move the folder away",
                      lake->location, folder);
 }
 

@@ -137,7 +137,7 @@ static const char *change_name(const char *file) {
 
 static bool is_in_raw_zone(const struct load_run *run, const char *name) {
     for (size_t i = 0; i < run->raw_files.change_count; i++)
-        if (strcmp(run->raw_files.changes[i].base_name, name) == 0)
+        if (raw_compare_names(run->raw_files.changes[i].base_name, name) == 0)
             return true;
     return false;
 }
