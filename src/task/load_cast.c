@@ -89,6 +89,14 @@ static void append_cast_of_value(struct buf *sql, const struct column *column, s
 /* --- the error */
 
 void load_cast_append_file(struct buf *sql, const struct load_part *part, const char *folder) {
+    /* A column of that name hides the engine's own: then at least the folder is said. */
+    bool hidden = load_find_column(part->columns, part->column_count, "file_index") >= 0;
+    if (part->file_count == 1 || hidden) {
+        char *name = mem_printf("%s%s", folder, part->file_count == 1 ? part->files[0].name : "");
+        buf_append_sql_text(sql, name, strlen(name));
+        mem_free(name);
+        return;
+    }
     buf_append_text(sql, "([");
     for (size_t i = 0; i < part->file_count; i++) {
         char *name = mem_printf("%s%s", folder, part->files[i].name);

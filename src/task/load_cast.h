@@ -16,7 +16,7 @@ bool load_cast_prepare(struct engine *engine, const struct load_schema *schema, 
 void load_cast_append_checked(struct buf *sql, const struct load_part *part, const char *folder, int column,
                               struct type target);
 
-/* The name of the file that a row of the part is from, as an SQL expression. */
+/* The name of the file that a row of the part is from, as an SQL expression, for errors. */
 void load_cast_append_file(struct buf *sql, const struct load_part *part, const char *folder);
 
 #endif

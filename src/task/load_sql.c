@@ -130,21 +130,30 @@ static void append_unchanged(struct buf *sql, const struct load_schema *schema, 
     }
 }
 
-static void append_op(struct buf *sql, const struct load_part *part) {
-    if (part->parquet == NULL) {
+/* As of a CSV file: another Op is an error. */
+static void append_checked_op(struct buf *sql, const struct load_scan *scan, const struct load_part *part) {
+    struct buf op;
+    buf_init(&op, BUF_MAX_DEFAULT);
+    buf_append_text(&op, "CAST(");
+    buf_append_sql_name(&op, part->parquet->op_name);
+    buf_append_text(&op, " AS VARCHAR)");
+    buf_printf(sql, "CASE WHEN upper(%s) IN ('I', 'U'%s) THEN upper(%s) ELSE error(concat(", op.data,
+               part->full_load ? "" : ", 'D'", op.data);
+    load_cast_append_file(sql, part, load_scan_format(scan)->folder);
+    buf_printf(sql,
+               ", CASE WHEN upper(%s) = 'D' THEN ': a full load cannot hold a row with Op D' "
+               "ELSE concat(': Op is \"', left(%s, 8), '\", not I, U or D') END)) END",
+               op.data, op.data);
+    buf_deinit(&op);
+}
+
+static void append_op(struct buf *sql, const struct load_scan *scan, const struct load_part *part) {
+    if (part->parquet == NULL)
         buf_append_text(sql, "_op");
-    } else if (part->parquet->op_name == NULL) {
+    else if (part->parquet->op_name == NULL)
         buf_append_text(sql, "'I'");
-    } else {
-        struct buf name;
-        buf_init(&name, BUF_MAX_DEFAULT);
-        buf_append_text(&name, "upper(CAST(");
-        buf_append_sql_name(&name, part->parquet->op_name);
-        buf_append_text(&name, " AS VARCHAR))");
-        buf_printf(sql, "CASE WHEN %s IN ('I', 'U'%s) THEN %s ELSE error('Op is none of I, U and D') END", name.data,
-                   part->full_load ? "" : ", 'D'", name.data);
-        buf_deinit(&name);
-    }
+    else
+        append_checked_op(sql, scan, part);
 }
 
 static void append_sequence(struct buf *sql, const struct load_part *part) {
@@ -181,7 +190,7 @@ static void append_part(struct buf *sql, const struct load_scan *scan, size_t in
         append_sequence(sql, part);
         buf_append_text(sql, " AS _seq, ");
     }
-    append_op(sql, part);
+    append_op(sql, scan, part);
     buf_append_text(sql, changes ? " AS _op" : " AS \"Op\"");
     append_columns(sql, scan, part);
     if (changes)

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/cancel.h"
+#include "base/log.h"
 #include "model/value.h"
 
 struct survey_column {
@@ -170,6 +171,17 @@ static bool survey_csv(struct survey *survey, const struct raw_file *file, struc
     return ok;
 }
 
+/* As when a value of a CSV file makes a declared type wider: the log says so. */
+static void say_wider(const struct survey *survey, const char *file, const struct column *column, struct type known) {
+    const struct controller_row *row = survey->input->row;
+    char is[TYPE_TEXT_BYTES];
+    const char *declared = declared_type(survey->input, column->name);
+    type_format(column->type, is);
+    if (declared != NULL && type_is_widening(known, column->type))
+        log_info("%s.%s: wider column types, because %s, column \"%s\" is %s, and %s was declared", row->schema,
+                 row->table, file, column->name, is, declared);
+}
+
 /* A Parquet file brings its types. Where they do not go together with what is known, the schema decides (check_cast). */
 static bool survey_parquet(struct survey *survey, const struct raw_file *file, size_t index, struct error *err) {
     struct load_parquet *parquet = arena_alloc(survey->arena, sizeof *parquet);
@@ -186,10 +198,12 @@ static bool survey_parquet(struct survey *survey, const struct raw_file *file, s
         if (!add_column(survey, parquet->columns[i].name, &column, err))
             return false;
         names[i] = parquet->columns[i].name;
-        if (!column->decided)
+        if (!column->decided) {
             column->type = type;
-        else if (type_widen(column->type, type, &wider))
+        } else if (type_widen(column->type, type, &wider)) {
+            say_wider(survey, name, &parquet->columns[i], column->type);
             column->type = wider;
+        }
         column->decided = true;
     }
     keep_newest(survey, file, names, parquet->column_count);

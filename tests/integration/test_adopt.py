@@ -299,9 +299,12 @@ def test_a_damaged_arrow_schema(shop, text):
 def test_a_row_that_is_no_part_of_a_full_load(shop):
     """As without adoption: an error, and no table."""
     shop.put(changed("Op", pa.array(["I", "D", "I"])))
-    assert "Op is none of I, U and D" in shop.load(ok=(3,)).stderr
-    shop.put(changed("Op", pa.array(["I", None, "I"])))
-    assert shop.load(ok=(3,)) and shop.adopted() == []
+    assert "loading shop.t: shop/t/LOAD00000001.parquet: a full load cannot hold a row with Op D; correct the file" in shop.load(ok=(3,)).stderr
+    shop.put(PLAIN)
+    shop.put(changed("Op", pa.array(["I", None, "I"])), "LOAD00000002.parquet")
+    assert 'shop/t/LOAD00000002.parquet: Op is "", not I, U or D' in shop.load(ok=(3,)).stderr
+    shop.put(changed("Op", pa.array(["I", "x", "I"])), "LOAD00000002.parquet")
+    assert 'shop/t/LOAD00000002.parquet: Op is "x", not I, U or D' in shop.load(ok=(3,)).stderr and shop.adopted() == []
 
 
 # --- crashes

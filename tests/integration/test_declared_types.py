@@ -78,6 +78,21 @@ def test_values_of_parquet_files(monkeypatch, tmp_path):
             assert [r["v"] for r in rows] == want, name
 
 
+def test_wider_types_of_parquet_files(tmp_path):
+    """The column becomes as wide as the file's, as it does for values of CSV files, and the log says so."""
+    table = {"name": "shop.t", "primary_key": ["id"], "active": True, "columns": {"id": "int", "n": "int", "f": "float", "p": "decimal(5,2)"}}
+    with Sluice(tmp_path, source={"engine": "dms"}, lake={"format": "iceberg"}, tables=[table], threads=1) as sluice:
+        folder = sluice.raw / "shop" / "t"
+        folder.mkdir(parents=True)
+        values = {"Op": ["I"], "id": pa.array([1], pa.int32()), "n": pa.array([2**40]), "f": pa.array([1e300]), "p": decimals(2, "12345.67")}
+        pq.write_table(pa.table(values), folder / "LOAD00000001.parquet")
+        said = sluice.run("load").stderr
+        for name, is_now, declared in (("n", "bigint", "int"), ("f", "double", "float"), ("p", "decimal(12,2)", "decimal(5,2)")):
+            assert f'shop.t: wider column types, because shop/t/LOAD00000001.parquet, column "{name}" is {is_now}, and {declared} was declared' in said
+        assert said.count("wider column types") == 3
+        assert sluice.iceberg_table("t").scan().to_arrow().to_pylist() == [{"Op": "I", "id": 1, "n": 2**40, "f": 1e300, "p": Decimal("12345.67")}]
+
+
 def test_values_of_captured_files():
     if MariaDB.unavailable():
         pytest.skip(MariaDB.unavailable())

@@ -7,10 +7,12 @@
 
 #include "lake/iceberg/iceberg.h"
 
+/* Entries of other writers may be without an id: their names are no field's. */
 const json_t *iceberg_mapped_names(const struct iceberg_table *table, int32_t field_id) {
     for (size_t i = 0; i < json_array_size(table->name_mapping); i++) {
         const json_t *entry = json_array_get(table->name_mapping, i);
-        if (json_integer_value(json_object_get(entry, "field-id")) == field_id)
+        const json_t *id = json_object_get(entry, "field-id");
+        if (json_is_integer(id) && json_integer_value(id) == field_id)
             return json_object_get(entry, "names");
     }
     return NULL;
