@@ -93,7 +93,7 @@ SUITES = {
     "integration": integration,
     # In one process: a JVM is too large to have one for each worker.
     "readers": lambda: together(conformance([*ICEBERG, "spark"]), pytest("-m", "readers")),
-    "all-readers": lambda: together(conformance([*ICEBERG, "spark"], [*ICEBERG, "trino"]), pytest("-m", "readers or all_readers", "--all-readers")),
+    "all-readers": lambda: together(conformance([*ICEBERG, "spark"], [*ICEBERG, "spark", *THIRD], [*ICEBERG, "trino"]), pytest("-m", "readers or all_readers", "--all-readers")),
 }
 NOT_BY_DEFAULT = {"all-readers"}
 
