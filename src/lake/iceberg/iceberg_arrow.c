@@ -15,6 +15,7 @@ enum { SCHEMA_FIELDS = 1 };
 enum { FIELD_NAME = 0, FIELD_TYPE_TYPE = 2, FIELD_TYPE = 3, FIELD_METADATA = 6 };
 enum { TIMESTAMP_ZONE = 1 };
 enum { PAIR_KEY = 0 };
+enum { ENTRIES_MAX = 1 << 14 }; /* of one vector: columns, or pairs of one column */
 
 /* A FlatBuffer. Every read is checked: an offset that leads out of it marks it as failed. */
 struct flat {
@@ -62,7 +63,7 @@ static size_t read_vector(struct flat *flat, size_t table, size_t field, size_t 
         return 0;
     size_t vector = follow(flat, at), count = read_number(flat, vector, 4);
     *first = vector + 4;
-    flat->failed = flat->failed || count > (flat->bytes.len - *first) / 4;
+    flat->failed = flat->failed || count > ENTRIES_MAX || count > (flat->bytes.len - *first) / 4;
     return flat->failed ? 0 : count;
 }
 
