@@ -29,23 +29,24 @@ CHANGES = """with ops as (select range as n, case when hash(range, 6) % 10 < 7 t
     keys as (select n, op, case when op = 'I' then {rows} + count(*) filter (op = 'I') over (order by n) else {key} end as id, n + 1 as v
         from ops)
     select n, op as "Op", """ + ORDER + " from keys"
-NEWEST = "{rows} - (hash(n, 7) % greatest({rows} // 100, 1))::bigint"
+NEWEST = "{rows} - (hash(n, 7) % {newest})::bigint"
 UNIFORM = "1 + (hash(n, 7) % {rows})::bigint"
 
 
 @dataclass
 class Orders:
     """`rows` orders with the ids 1 to `rows` and `changes` changes, below `folder`. A part is a folder that is made when it is asked
-    for: csv and parquet are full loads; newest and uniform are the changes, on the newest 1 % of keys or all over; few is one
-    file of 10."""
+    for: csv and parquet are full loads; newest and uniform are the changes, on the `newest` keys (1 % where it is not given) or all
+    over; few is one file of 10."""
 
     folder: Path
     rows: int
     changes: int
+    newest: int = 0
 
     def part(self, name):
         version = hashlib.sha256(Path(__file__).read_bytes() + duckdb.__version__.encode()).hexdigest()
-        part = self.folder / f"orders-{self.rows}-{self.changes}" / name
+        part = self.folder / f"orders-{self.rows}-{self.changes}-{self.newest_keys()}" / name
         stamp = part.with_name(f"{name}.version")
         if not stamp.exists() or stamp.read_text() != version:
             say(f"making {part}")
@@ -55,6 +56,9 @@ class Orders:
             getattr(self, f"make_{name}")(duckdb.connect(), part)
             stamp.write_text(version)
         return part
+
+    def newest_keys(self):
+        return self.newest or max(self.rows // 100, 1)
 
     def make_csv(self, connection, part):
         self.make_full_load(connection, part, ORDER, "csv", "(format csv, header)")
@@ -78,7 +82,7 @@ class Orders:
         self.make_changes(connection, part, NEWEST, FEW, 1)
 
     def make_changes(self, connection, part, key, changes, files):
-        sql = CHANGES.format(key=key.format(rows=self.rows), changes=changes, rows=self.rows)
+        sql = CHANGES.format(key=key.format(rows=self.rows, newest=self.newest_keys()), changes=changes, rows=self.rows)
         connection.execute(f"create or replace temp table made as {sql}")
         for number in range(files):
             connection.execute(f"""copy (select * exclude n from made where n * {files} // {changes} = {number} order by n)
