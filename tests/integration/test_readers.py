@@ -53,6 +53,29 @@ def test_spark_reads_what_the_source_has(replicated, spark):
     workload.assert_lake_is_source(sluice, readers=("query", "files", by_spark))
 
 
+@pytest.mark.readers
+def test_spark_reads_columns_that_were_widened(spark):
+    """Files of before and of after, read as one table, in the batches that Spark reads by itself."""
+    with MariaDB() as server:
+        server.sql("create database shop; use shop; create table t (id int primary key, tiny tinyint, i int, f float, p decimal(8,2), q decimal(12,2)); "
+                   "insert into t select seq, seq % 100, seq, seq / 2, seq / 4, seq / 4 from seq_1_to_5000")
+        tables = [{"name": "shop.t", "active": True}]
+        with Sluice(source=server.source_config("shop"), tables=tables, lake={"format": "iceberg"}) as sluice:
+            def replicate():
+                sluice.run("capture", "--until-current")
+                sluice.run("load")
+
+            replicate()
+            properties = sluice.iceberg_table("t").properties
+            assert "read.parquet.vectorization.enabled" not in properties
+            server.sql("alter table shop.t modify tiny int, modify i bigint, modify f double, modify p decimal(18,2), modify q decimal(30,2)")
+            server.sql("insert into shop.t values (6000, 70000, 9000000000, 1e300, 1234567890123456.25, 1234567890123456789012345678.25)")
+            replicate()
+            session = spark.session(sluice.folder / "catalog.db")
+            at_source = sorted(tuple(row) for row in server.sql("select id, tiny, i, f, p, q from shop.t"))
+            assert sorted(tuple(row) for row in session.sql("select id, tiny, i, f, p, q from lake.lake.t").collect()) == at_source
+
+
 @pytest.mark.all_readers
 def test_trino_reads_what_the_source_has(replicated, trino):
     workload, sluice = replicated

@@ -11,6 +11,7 @@
 #include "lake/partition.h"
 
 #define SOURCE_COLUMNS "sluice.source-columns"
+#define SPARK_VECTORIZED "read.parquet.vectorization.enabled"
 
 /* --- showing */
 
@@ -180,6 +181,27 @@ static bool set_schema(struct iceberg_load *load, struct error *err) {
     return ok;
 }
 
+static bool widens_int_to_long(const struct iceberg_load *load) {
+    for (size_t i = 0; i < load->schema.column_count; i++) {
+        const struct lake_schema_column *column = &load->schema.columns[i];
+        if (column->before < 0 || load->field_ids[i] != load->table->field_ids[column->before])
+            continue;
+        struct type before = load->table->base.version.columns[column->before].type;
+        if (iceberg_type_of(before).kind == ICEBERG_INT && iceberg_type_of(column->column.type).kind == ICEBERG_LONG)
+            return true;
+    }
+    return false;
+}
+
+/* Spark's reader of whole batches, up to Iceberg 1.10.1, fails on files of before that: "BigIntVector cannot be cast to
+ * IntVector" (apache/iceberg issue 16341). It stumbles over the INT(32, true) that DuckDB rightly writes at the column; its
+ * other reader does not. Who has a newer one sets the property to true, and it stays so. */
+static void set_spark_reader(struct iceberg_load *load) {
+    if (!load->replaces && widens_int_to_long(load) &&
+        iceberg_metadata_property(load->next, SPARK_VECTORIZED) == NULL)
+        iceberg_metadata_set_property(load->next, SPARK_VECTORIZED, "false");
+}
+
 /* No column may have the name of a partition field that is not its own. */
 static const char *field_name(const struct iceberg_load *load, struct iceberg_transform transform, const char *column) {
     const char *name = lake_partition_name(load->arena, transform, column);
@@ -214,6 +236,7 @@ bool iceberg_plan_columns(struct iceberg_load *load, struct error *err) {
     if (!set_schema(load, err) || !set_spec(load, err))
         return false;
     set_source_columns(load);
+    set_spark_reader(load);
     return true;
 }
 
