@@ -5,6 +5,7 @@
 
 #include "app/cli.h"
 #include "config/suggest.h"
+#include "source/postgres_type.h"
 
 static const char *const tagline = "continuous replication of databases into a data lake";
 
@@ -205,13 +206,16 @@ static bool write_topic(struct buf *out, const char *topic, struct error *err) {
         config_write_reference(out);
     else if (strcmp(topic, "manual") == 0)
         help_write_manual(out);
+    else if (strcmp(topic, "postgres-types") == 0)
+        postgres_type_write_reference(out);
     else if (help_begins_command(topic)) {
         for (size_t i = 0; commands[i] != NULL; i++)
             if (strncmp(commands[i]->name, topic, strlen(topic)) == 0)
                 help_write_command(out, commands[i]);
     } else
         return error_set(err, ERROR_CONFIG,
-                         "no help on \"%.80s\"; there is some on every command, on config and on manual", topic);
+                         "no help on \"%.80s\"; there is some on every command, on config, manual and postgres-types",
+                         topic);
     return true;
 }
 
@@ -235,11 +239,12 @@ static bool run_help(struct command_call *call, struct error *err) {
 
 const struct command command_help = {
     .name = "help",
-    .arguments = "[COMMAND|config|manual]",
+    .arguments = "[COMMAND|config|manual|postgres-types]",
     .argument_max = 2,
     .summary = "explains a command, or every option of sluice.yaml",
     .help = "Without an argument: the list of commands. With the name of a command: what it does and its flags. "
             "config: every "
-            "option of sluice.yaml, in Markdown. manual: all of it as a manual page.",
+            "option of sluice.yaml, in Markdown. manual: all of it as a manual page. postgres-types: what PostgreSQL's "
+            "types are in the raw files and in the lake, in Markdown.",
     .run = run_help,
 };

@@ -48,6 +48,11 @@ struct table *table_copy(struct arena *arena, const struct table *table) {
 /* A missing or unknown text is null in JSON and NULL here. */
 static json_t *json_text_or_null(const char *text) { return text != NULL ? json_string(text) : json_null(); }
 
+static void add_source_id(json_t *json, uint32_t source_id) {
+    if (source_id != 0)
+        json_object_set_new(json, "source_id", json_integer((json_int_t)source_id));
+}
+
 static json_t *column_to_json(const struct column *column) {
     char type[TYPE_TEXT_BYTES];
     type_format(column->type, type);
@@ -55,6 +60,7 @@ static json_t *column_to_json(const struct column *column) {
                              "type", type, "nullable", (int)column->nullable, "source_type",
                              json_text_or_null(column->source_type), "initial", json_text_or_null(column->initial));
     assert(json != NULL); /* only text that is not UTF-8 cannot be packed, and sources give UTF-8 */
+    add_source_id(json, column->source_id);
     return json;
 }
 
@@ -67,6 +73,7 @@ json_t *table_to_json(const struct table *table) {
     json_t *json = json_pack("{s:s, s:s, s:I, s:o, s:o}", "schema", table->schema, "name", table->name, "version",
                              (json_int_t)table->version, "columns", columns, "key", key);
     assert(json != NULL);
+    add_source_id(json, table->source_id);
     return json;
 }
 
@@ -77,6 +84,13 @@ static bool json_to_u32(const json_t *value, uint32_t *out) {
         return false;
     *out = (uint32_t)number;
     return true;
+}
+
+/* A missing one is 0. */
+static bool source_id_from_json(const json_t *json, uint32_t *out, struct error *err) {
+    const json_t *id = json_object_get(json, "source_id");
+    return id == NULL || json_to_u32(id, out) ||
+           error_set(err, ERROR_DATA, "table as JSON: \"source_id\" is no number");
 }
 
 static bool column_from_json(struct arena *arena, const json_t *json, struct column *out, struct error *err) {
@@ -96,7 +110,7 @@ static bool column_from_json(struct arena *arena, const json_t *json, struct col
     out->nullable = json_is_true(nullable);
     out->source_type = arena_strdup(arena, json_string_value(json_object_get(json, "source_type")));
     out->initial = arena_strdup(arena, json_string_value(json_object_get(json, "initial")));
-    return true;
+    return source_id_from_json(json, &out->source_id, err);
 }
 
 static bool columns_from_json(struct arena *arena, const json_t *json, struct table *table, struct error *err) {
@@ -144,7 +158,8 @@ bool table_from_json(struct arena *arena, const json_t *json, struct table **out
     table->name = arena_strdup(arena, name);
     bool ok = json_to_u32(json_object_get(json, "version"), &table->version) ||
               error_set(err, ERROR_DATA, "table as JSON: \"version\" is not a version");
-    ok = ok && columns_from_json(arena, json_object_get(json, "columns"), table, err) &&
+    ok = ok && source_id_from_json(json, &table->source_id, err) &&
+         columns_from_json(arena, json_object_get(json, "columns"), table, err) &&
          key_from_json(arena, json_object_get(json, "key"), table, err);
     if (!ok)
         return error_prefix(err, "%s.%s", schema, name);

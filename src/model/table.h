@@ -18,6 +18,8 @@ struct column {
     uint32_t id; /* stays the same over renames and type changes of the column; 1-based; 0 = not given yet */
     const char *source_type; /* the source's own words, e.g. "int(10) unsigned"; NULL when unknown */
     const char *initial;     /* raw text of what rows got that existed when the column was added; NULL = NULL */
+    uint32_t
+        source_id; /* the source's own number of the column, which a rename keeps (PostgreSQL: attnum); 0 = it has none */
 };
 
 /* A table version: immutable once built; everything in it is owned by the arena it was built in. */
@@ -25,6 +27,8 @@ struct table {
     const char *schema;
     const char *name;
     uint32_t version; /* counts the schema versions that capture saw, from 1 */
+    uint32_t
+        source_id; /* the source's own number of the table, which a rename keeps (PostgreSQL: oid); 0 = it has none */
     const struct column *columns;
     size_t column_count;
     const uint16_t *key; /* indexes into columns of the source's primary key, in key order */
@@ -41,7 +45,8 @@ bool column_name_is_reserved(const char *name);
 /* A deep copy into the arena. */
 struct table *table_copy(struct arena *arena, const struct table *table);
 
-/* {"schema","name","version","columns":[{"id","name","type","nullable","source_type","initial"}],"key":["id"]} */
+/* {"schema","name","version","columns":[{"id","name","type","nullable","source_type","initial"}],"key":["id"]}, and
+ * "source_id" of the table and of its columns, where the source has such numbers. */
 json_t *table_to_json(const struct table *table); /* new reference */
 bool table_from_json(struct arena *arena, const json_t *json, struct table **out, struct error *err); /* kind DATA */
 

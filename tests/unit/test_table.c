@@ -14,12 +14,13 @@ static const struct column product_columns[] = {
     {.name = "id", .type = {TYPE_UINT32, 0, 0}, .id = 1, .source_type = "int(10) unsigned"},
     {.name = "näme", .type = {TYPE_STRING, 0, 0}, .nullable = true, .id = 2, .source_type = "varchar(40)"},
     {.name = "price", .type = {TYPE_DECIMAL, 10, 2}, .nullable = true, .id = 5, .initial = "0.00"},
-    {.name = "seen", .type = {TYPE_TIMESTAMP, 0, 3}, .nullable = true, .id = 7},
+    {.name = "seen", .type = {TYPE_TIMESTAMP, 0, 3}, .nullable = true, .id = 7, .source_id = 9},
 };
 static const uint16_t product_key[] = {3, 0};
 static const struct table product = {.schema = "shop",
                                      .name = "product",
                                      .version = 4,
+                                     .source_id = 16384,
                                      .columns = product_columns,
                                      .column_count = COUNT(product_columns),
                                      .key = product_key,
@@ -36,12 +37,14 @@ static void assert_tables_equal(const struct table *a, const struct table *b) {
     assert_string_equal(a->schema, b->schema);
     assert_string_equal(a->name, b->name);
     assert_int_equal(a->version, b->version);
+    assert_int_equal(a->source_id, b->source_id);
     assert_int_equal(a->column_count, b->column_count);
     for (size_t i = 0; i < a->column_count; i++) {
         assert_string_equal(a->columns[i].name, b->columns[i].name);
         assert_true(type_equal(a->columns[i].type, b->columns[i].type));
         assert_int_equal(a->columns[i].nullable, b->columns[i].nullable);
         assert_int_equal(a->columns[i].id, b->columns[i].id);
+        assert_int_equal(a->columns[i].source_id, b->columns[i].source_id);
         assert_text(a->columns[i].source_type, b->columns[i].source_type);
         assert_text(a->columns[i].initial, b->columns[i].initial);
     }
@@ -88,8 +91,8 @@ static void test_json_and_back(void **state) {
                               "{\"id\":5,\"name\":\"price\",\"type\":\"decimal(10,2)\",\"nullable\":true,"
                               "\"source_type\":null,\"initial\":\"0.00\"},"
                               "{\"id\":7,\"name\":\"seen\",\"type\":\"timestamp(3)\",\"nullable\":true,"
-                              "\"source_type\":null,\"initial\":null}],"
-                              "\"key\":[\"seen\",\"id\"]}");
+                              "\"source_type\":null,\"initial\":null,\"source_id\":9}],"
+                              "\"key\":[\"seen\",\"id\"],\"source_id\":16384}");
     assert_true(table_from_json(&arena, json, &back, &err));
     json_decref(json); /* nothing of the copy may live in the JSON */
     free(text);
