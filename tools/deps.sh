@@ -116,6 +116,8 @@ untar() { tar --no-same-owner --strip-components=1 -xzf "$2" "$1"; }
 untar_header() { tar --no-same-owner --strip-components=5 -xzf "$1" package/src/duckdb/src/include/duckdb.h; }
 unpack_mysql() { unzip -q "$1" mysql-Linux-amd64.tar.gz && tar --no-same-owner -xzf mysql-Linux-amd64.tar.gz && rm mysql-Linux-amd64.tar.gz; }
 
+unpack_postgresql() { unzip -p "$1" 'postgres-linux-*.txz' | tar --no-same-owner -xJf -; }
+
 # Of pyspark's sources only what runs: Python, jars, start scripts.
 unpack_spark() {
   tar --no-same-owner --strip-components=1 --wildcards -xzf "$1" '*/pyspark' '*/lib' '*/deps/bin' '*/deps/jars'
@@ -132,7 +134,7 @@ keep() { cp "$1" .; }
 
 group_build() {
   apt_install gcc libc6-dev meson ninja-build pkg-config ca-certificates \
-    libmariadb-dev libsqlite3-dev libyaml-dev libjansson-dev zlib1g-dev libzstd-dev libssl-dev libcmocka-dev
+    libmariadb-dev libpq-dev libsqlite3-dev libyaml-dev libjansson-dev zlib1g-dev libzstd-dev libssl-dev libcmocka-dev
   unpack "duckdb-$(uname -m)" "$deps/duckdb" untar package/libduckdb.so
   unpack duckdb-header "$deps/duckdb-header" untar_header
 }
@@ -144,11 +146,13 @@ group_demo() {
 
 group_test() {
   group_build
-  apt_install mariadb-server python3 python3-venv
+  apt_install mariadb-server postgresql-15 python3 python3-venv
   # Oracle publishes no Linux archive of this old 8.0 for other machines; the tests that need it are skipped there.
   if [ "$(uname -m)" = x86_64 ]; then
     apt_install libaio1 libnuma1 unzip
     unpack mysql-8.0 "$deps/mysql-8.0" unpack_mysql
+    apt_install xz-utils
+    unpack postgresql-18 "$deps/postgresql-18" unpack_postgresql
   fi
   python_venv "$deps/venv" "$root/tools/requirements-test.txt"
 }

@@ -21,6 +21,12 @@ static bool is_word(const char *text) {
     return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0';
 }
 
+/* PostgreSQL's rule for the names of replication slots. */
+static bool is_slot_name(const char *text) {
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return len > 0 && len <= 63 && text[len] == '\0';
+}
+
 static bool check_top(const struct reading *reading, struct error *err) {
     const struct config *config = reading->config;
     if (!is_word(config->task))
@@ -35,6 +41,10 @@ static bool check_source(const struct reading *reading, struct error *err) {
     bool tls_files = source->tls_ca != NULL || source->tls_cert != NULL || source->tls_key != NULL;
     if (tls_files && !source->tls)
         return reading_error(reading, map->line, err, "tls_ca, tls_cert and tls_key need tls: true in source");
+    if (source->slot_name != NULL && !is_slot_name(source->slot_name))
+        return reading_error(reading, line_of(map, "slot_name"), err,
+                             "slot_name in source must be up to 63 lower-case letters, digits and _, not \"%s\"",
+                             source->slot_name);
     if ((source->tls_cert == NULL) != (source->tls_key == NULL))
         return reading_error(reading, line_of(map, "tls_cert"), err, "tls_cert and tls_key in source need each other");
     return true;
@@ -246,7 +256,8 @@ void reading_derive(struct config *config) {
         config->lake.database = config->task;
     if (config->source.database != NULL && config->source.database[0] == '\0')
         config->source.database = NULL;
-    if (config->source.database != NULL && strcmp(config->source.schema_filter, "%") == 0)
+    bool has_schemas = strcmp(config->source.engine, "postgres") == 0; /* in the database, which is none itself */
+    if (config->source.database != NULL && !has_schemas && strcmp(config->source.schema_filter, "%") == 0)
         config->source.schema_filter = pattern_of(&config->arena, config->source.database);
 }
 

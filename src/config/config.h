@@ -19,16 +19,18 @@ enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
 enum history { HISTORY_NONE, HISTORY_BESIDE, HISTORY_ONLY };
 enum write_mode { WRITE_MERGE_ON_READ, WRITE_COPY_ON_WRITE };
 
+enum lost_slot { LOST_SLOT_STOP, LOST_SLOT_RELOAD };
+
 enum schema_change { SCHEMA_EVOLVE, SCHEMA_ADD_ONLY, SCHEMA_STOP };
 
 struct config_source {
-    const char *engine; /* mysql, mariadb; dms: raw files that AWS DMS wrote */
-    const char *host;
-    int64_t port;                             /* 0: the engine's own */
-    const char *socket;                       /* NULL: host and port */
-    const char *user;                         /* NULL: not given */
-    const char *password;                     /* secret; NULL: not given */
-    const char *database;                     /* NULL: none; when it is set, the schema_filter "%" becomes this name */
+    const char *engine;   /* mysql, mariadb, postgres; dms: raw files that AWS DMS wrote */
+    const char *host;     /* postgres: may be a list, "a,b:5433" */
+    int64_t port;         /* 0: the engine's own */
+    const char *socket;   /* NULL: host and port */
+    const char *user;     /* NULL: not given */
+    const char *password; /* secret; NULL: not given */
+    const char *database; /* NULL: none; when it is set, the schema_filter "%" becomes this name, except for postgres */
     const char *schema_filter, *table_filter; /* DMS wildcards */
     bool tls; /* on request; then the certificate is checked unless tls_verify is false */
     bool tls_verify;
@@ -38,7 +40,10 @@ struct config_source {
     int64_t heartbeat_ms;
     int64_t max_full_load_sub_tasks;
     enum ddl_action on_truncate, on_drop;
-    const char *start_position; /* cdc-only: where to start; NULL: now */
+    const char *start_position;          /* cdc-only: where to start; NULL: now */
+    const char *slot_name, *publication; /* postgres; NULL: made of the task's name */
+    bool create_slot, create_publication;
+    enum lost_slot on_lost_slot;
 };
 
 struct config_raw {

@@ -9,6 +9,7 @@
 static const char *const data_formats[] = {"csv", "parquet", NULL};
 static const char *const compressions[] = {"none", "gzip", NULL};
 static const char *const ddl_actions[] = {[DDL_APPLY] = "apply", [DDL_IGNORE] = "ignore", [DDL_STOP] = "stop", NULL};
+static const char *const lost_slot_actions[] = {[LOST_SLOT_STOP] = "stop", [LOST_SLOT_RELOAD] = "reload", NULL};
 static const char *const adoptions[] = {[ADOPT_AUTO] = "auto", [ADOPT_LINK] = "link", [ADOPT_NEVER] = "never", NULL};
 static const char *const schema_changes[] = {
     [SCHEMA_EVOLVE] = "evolve", [SCHEMA_ADD_ONLY] = "add_only", [SCHEMA_STOP] = "stop", NULL};
@@ -72,13 +73,14 @@ static const struct option source_options[] = {
      .flags = OPTION_REQUIRED,
      .offset = offsetof(struct config_source, engine),
      .example = "mysql",
-     .help = "The kind of the source: mysql, mariadb; dms for raw files that AWS DMS writes."},
+     .help = "The kind of the source: mysql, mariadb, postgres; dms for raw files that AWS DMS writes."},
     {.name = "host",
      .kind = OPTION_TEXT,
      .flags = OPTION_SHOWN,
      .offset = offsetof(struct config_source, host),
      .fallback = "127.0.0.1",
-     .help = "The server's name or address."},
+     .help = "The server's name or address. postgres: may be a list, `a,b:5433`, of which the one that is the primary "
+             "is taken."},
     {.name = "port",
      .kind = OPTION_INTEGER,
      .flags = OPTION_SHOWN,
@@ -109,7 +111,9 @@ static const struct option source_options[] = {
      .flags = OPTION_SHOWN,
      .offset = offsetof(struct config_source, database),
      .example = "sampledb",
-     .help = "The database to capture, when it is one; schema_filter can name more."},
+     .help =
+         "The database to capture, when it is one; schema_filter can name more. postgres needs it, and schema_filter "
+         "chooses within it."},
     {.name = "schema_filter",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct config_source, schema_filter),
@@ -118,7 +122,7 @@ static const struct option source_options[] = {
      .max = 1024,
      .help =
          "The schemas to capture, as AWS DMS writes it: % is any text, _ any character, [ab] one of these. `%` is the "
-         "database, where one is given."},
+         "database, where one is given; all of a postgres database but the system's."},
     {.name = "table_filter",
      .kind = OPTION_TEXT,
      .flags = OPTION_SHOWN,
@@ -207,6 +211,41 @@ static const struct option source_options[] = {
      .help = "Where `capture --cdc-only` starts when the state knows no position: a log file and a position in it, or "
              "a GTID "
              "set. From now on when it is not given."},
+    {.name = "slot_name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, slot_name),
+     .example = "sluice_shop",
+     .help = "postgres: the replication slot to read from. sluice_<task> when it is not given."},
+    {.name = "publication",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, publication),
+     .min = 1,
+     .max = 63,
+     .example = "sluice_shop",
+     .help =
+         "postgres: the publication, which names the tables whose changes are in the log for us. sluice_<task> when "
+         "it is not given."},
+    {.name = "create_slot",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_source, create_slot),
+     .fallback = "true",
+     .help = "postgres: make the slot when a task begins and there is none. It is never dropped, except by `sluice "
+             "drop-slot`: until then the server keeps its log for it."},
+    {.name = "create_publication",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct config_source, create_publication),
+     .fallback = "true",
+     .help =
+         "postgres: make the publication when there is none, and add chosen tables that it lacks, where the user may. "
+         "`sluice check` prints the statement."},
+    {.name = "on_lost_slot",
+     .kind = OPTION_ENUM,
+     .offset = offsetof(struct config_source, on_lost_slot),
+     .fallback = "stop",
+     .words = lost_slot_actions,
+     .help =
+         "postgres: when the slot is gone, or the server removed the log that it needs: stop says so and ends capture, "
+         "reload makes it anew and loads all tables in full again."},
 };
 
 static const struct option raw_options[] = {
