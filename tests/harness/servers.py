@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg
 import pymysql
 from pymysql.constants import CLIENT
 
@@ -45,6 +46,11 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def server_user():
+    """Whom servers run as that refuse to be root; None: as whoever runs the tests."""
+    return None if os.getuid() else "nobody"
 
 
 def os_user():
@@ -320,3 +326,121 @@ class MySQL97(MySQL80):
         libraries = [p for p in (cls.home / "usr" / "lib").glob("*-linux-gnu")] + [cls.home / "usr" / "lib" / "mysql" / "private"]
         loader = next(cls.home.glob("usr/lib*/ld-linux-*.so.*"), None) or next(cls.home.glob("usr/lib/*/ld-linux-*.so.*"))
         return [str(loader), "--library-path", ":".join(map(str, libraries)), str(cls.binary)]
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL: another server, the same life. `postgres` comes in over the socket, `sluice` over TCP with its password."""
+
+    engine = "postgres"
+    home = None
+    options = {
+        "wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20", "max_prepared_transactions": "20",
+        "listen_addresses": "127.0.0.1", "shared_buffers": "32MB", "max_connections": "60", "wal_keep_size": "0",
+        # Tests kill servers, never the operating system: what the kernel has is safe.
+        "fsync": "off", "log_timezone": "UTC",
+    }
+
+    @staticmethod
+    def common_options():
+        return {}
+
+    @classmethod
+    def unavailable(cls):
+        return None if (cls.home / "bin" / "postgres").exists() else f"{cls.home} has no PostgreSQL"
+
+    @classmethod
+    def initialize(cls, datadir, folder):
+        """initdb refuses root: the template belongs to the user that the server runs as."""
+        user = server_user()
+        datadir.mkdir()
+        if user:
+            os.chmod(folder, 0o755)
+            shutil.chown(datadir, user)
+        with open(folder / f"{cls.__name__}.log", "wb") as out:
+            done = subprocess.run(
+                [cls.home / "bin" / "initdb", "-D", datadir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
+                 "--no-sync", "--wal-segsize=1", "--no-instructions"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=datadir, user=user, preexec_fn=die_with_parent)
+        if done.returncode != 0:
+            raise ServerError(f"initdb failed:\n{(folder / f'{cls.__name__}.log').read_text(errors='replace')[-3000:]}")
+        (datadir / "pg_hba.conf").write_text(
+            "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+            "host replication all 127.0.0.1/32 scram-sha-256\n")
+
+    def _spawn(self):
+        user = server_user()
+        if user:
+            shutil.chown(self.folder, user)
+        settings = {**self.variables, "port": self.port, "unix_socket_directories": self.folder}
+        arguments = [f"-c{name}={value}" for name, value in settings.items() if value is not None]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.home / "bin" / "postgres", "-D", self.datadir, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.datadir, user=user, preexec_fn=die_with_parent)
+
+    def _wait_until_ready(self):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise ServerError(f"{type(self).__name__} exited with {self.process.returncode}:\n{self.log_tail()}")
+            try:
+                self.connect().close()
+                self._make_user()
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.05)  # not a guess of how long it takes: the next try decides
+        self.kill()
+        raise ServerError(f"{type(self).__name__} took no connection for {START_TIMEOUT_S} s:\n{self.log_tail()}")
+
+    def _make_user(self):
+        if self.sql("select pg_is_in_recovery()")[0][0] or self.sql(f"select 1 from pg_roles where rolname = '{USER}'"):
+            return
+        self.sql(f"create role {USER} login replication password '{PASSWORD}'; grant pg_read_all_data to {USER}")
+
+    def stop(self):
+        """A fast shutdown, which waits for no client."""
+        self._end(signal.SIGINT)
+
+    def kill(self):
+        """As a crash: SIGQUIT, upon which no buffer is written. (SIGKILL would leave the children behind.)"""
+        self._end(signal.SIGQUIT)
+
+    def connect(self, db=None, **arguments):
+        """A connection as postgres over the socket, autocommit, UTC. Takes what psycopg.connect takes."""
+        arguments = {"host": str(self.folder), "port": self.port, "user": "postgres", "dbname": db or "postgres",
+                     "autocommit": True, "options": "-c timezone=UTC -c extra_float_digits=1", **arguments}
+        return psycopg.connect(**arguments)
+
+    def sql(self, text, db=None):
+        """Runs statements separated by `;`, each group as one transaction, and returns the rows of the last one."""
+        with self.connect(db) as connection, connection.cursor() as cursor:
+            cursor.execute(text)
+            rows = cursor.fetchall() if cursor.description else ()
+            while cursor.nextset():
+                rows = cursor.fetchall() if cursor.description else ()
+            return rows
+
+    def database(self, name, publication=None):
+        """An empty database, instead of one of that name; with a publication of all its tables where one is named."""
+        self.sql(f"drop database if exists {name} with (force)")
+        self.sql(f"create database {name}")
+        if publication:
+            self.sql(f"create publication {publication} for all tables with (publish_via_partition_root = true)", name)
+
+    def drop_slots(self):
+        """All replication slots: a test leaves none, which would hold its log."""
+        self.sql("select pg_terminate_backend(active_pid) from pg_replication_slots where active")
+        deadline = time.monotonic() + 10
+        while self.sql("select 1 from pg_replication_slots where active") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.sql("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+
+
+class PostgreSQL15(PostgreSQL):
+    """The PostgreSQL of Debian 12."""
+
+    home = Path("/usr/lib/postgresql/15")
+
+
+class PostgreSQL18(PostgreSQL):
+    home = DEPS / "postgresql-18"

@@ -13,7 +13,13 @@ static const struct column columns[] = {
 static const uint16_t key[] = {0};
 
 static struct table make_table(const char *schema, const char *name, uint32_t version) {
-    return (struct table){schema, name, version, columns, version > 1 ? 2 : 1, key, 1};
+    return (struct table){.schema = schema,
+                          .name = name,
+                          .version = version,
+                          .columns = columns,
+                          .column_count = version > 1 ? 2 : 1,
+                          .key = key,
+                          .key_count = 1};
 }
 
 static void commit_task(const struct checkpoint_task *row) {
