@@ -17,7 +17,7 @@ enum { DEFAULT_PORT = 5432, PARAMETERS_MAX = 24 };
 /* What every session has from its first statement on; a role's or a database's own settings come below these. */
 static const char SESSION_OPTIONS[] = "-c TimeZone=UTC -c DateStyle=ISO,MDY -c IntervalStyle=postgres "
                                       "-c extra_float_digits=1 -c bytea_output=hex -c search_path=pg_catalog "
-                                      "-c standard_conforming_strings=on -c backslash_quote=safe_encoding";
+                                      "-c standard_conforming_strings=on -c row_security=off";
 
 bool postgres_poll(int socket, enum postgres_poll_kind kind, int timeout_ms, bool *ready) {
     *ready = false;

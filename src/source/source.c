@@ -156,6 +156,19 @@ bool source_list_tables(struct source *source, struct arena *arena, struct table
     return source->ops->list_tables(source, arena, out, count, err) || error_prefix(err, "source");
 }
 
+bool source_prepare_log(struct source *source, const char *position, struct arena *arena, const char **start,
+                        const char **lost, struct error *err) {
+    *start = *lost = NULL;
+    return source->ops->prepare_log == NULL || source->ops->prepare_log(source, position, arena, start, lost, err) ||
+           error_prefix(err, "source");
+}
+
+bool source_drop_log(struct source *source, struct arena *arena, const char **said, struct error *err) {
+    if (source->ops->drop_log == NULL)
+        return error_set(err, ERROR_CONFIG, "a source of engine %s has no replication slot", source->ops->name);
+    return source->ops->drop_log(source, arena, said, err) || error_prefix(err, "source");
+}
+
 bool source_snapshot_open(struct source *source, const struct table *const *tables, size_t table_count,
                           unsigned readers, struct source_snapshot **out, struct error *err) {
     assert(readers > 0);

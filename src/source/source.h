@@ -102,6 +102,9 @@ struct source_ops {
     bool (*warn)(struct source *source, struct error *err);
     bool (*list_tables)(struct source *source, struct arena *arena, struct table ***out, size_t *count,
                         struct error *err);
+    bool (*prepare_log)(struct source *source, const char *position, struct arena *arena, const char **start,
+                        const char **lost, struct error *err); /* NULL: the server keeps its log for anybody */
+    bool (*drop_log)(struct source *source, struct arena *arena, const char **said, struct error *err); /* likewise */
     bool (*snapshot_open)(struct source *source, const struct table *const *tables, size_t table_count,
                           unsigned readers, struct source_snapshot **out, struct error *err);
     const char *(*snapshot_position)(struct source_snapshot *snapshot, unsigned reader);
@@ -144,6 +147,16 @@ bool source_warn(struct source *source, struct error *err);
 bool source_list_tables(struct source *source, struct arena *arena, struct table ***out, size_t *count,
                         struct error *err);
 
+/* Before a task reads anything of a source that keeps its log only for who asked for it (PostgreSQL: publication and slot).
+ * Without a position the task begins: the source makes what is missing, and *start is from where the log is kept; NULL where
+ * the server keeps its log for anybody. With one, *lost says why the log from there is not to be had any more; NULL: it is. Both
+ * live in the arena. */
+bool source_prepare_log(struct source *source, const char *position, struct arena *arena, const char **start,
+                        const char **lost, struct error *err);
+/* Takes back what source_prepare_log made, so that the server need not keep its log any more; *said in words, in the arena.
+ * Kind CONFIG where there is nothing of this kind. */
+bool source_drop_log(struct source *source, struct arena *arena, const char **said, struct error *err);
+
 /* A consistent snapshot read by `readers` connections, 0..readers-1, each used by one thread at a time. Each has a
  * position: exactly the changes up to it are in what it reads. Reader 0 has the lowest. No lock is held when this returns. */
 bool source_snapshot_open(struct source *source, const struct table *const *tables, size_t table_count,
@@ -171,7 +184,8 @@ bool source_position_reached(struct source *source, const char *position, const 
 json_t *source_counters(struct source *source);
 
 /* Backends, listed in registry.c. */
-extern const struct source_ops source_mysql_ops;   /* engine: mysql */
-extern const struct source_ops source_mariadb_ops; /* engine: mariadb; the same code, another name */
+extern const struct source_ops source_mysql_ops;    /* engine: mysql */
+extern const struct source_ops source_mariadb_ops;  /* engine: mariadb; the same code, another name */
+extern const struct source_ops source_postgres_ops; /* engine: postgres */
 
 #endif

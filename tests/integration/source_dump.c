@@ -4,6 +4,8 @@
  *   source_dump CONFIG tables                       a table a line
  *   source_dump CONFIG position                     {"position"}
  *   source_dump CONFIG reached POSITION TARGET      {"reached"}
+ *   source_dump CONFIG prepare [POSITION]           {"start", "lost"} what source_prepare_log says
+ *   source_dump CONFIG drop-log                     {"said"}
  *   source_dump CONFIG load READERS                 {"position"} a reader, then {"table", "row"} a row
  *   source_dump CONFIG stream OPTIONS               an event a line, until the position of --until is reached
  *       --from POSITION   default: now              --until POSITION   default: the end of the log at the start
@@ -73,6 +75,10 @@ static struct config config_from(const json_t *json) {
         .heartbeat_ms = number_of(json, "heartbeat_ms", 100),
         .on_truncate = text_of(json, "on_truncate") != NULL ? DDL_APPLY : DDL_IGNORE,
         .on_drop = DDL_IGNORE,
+        .slot_name = text_of(json, "slot_name"),
+        .publication = text_of(json, "publication"),
+        .create_slot = flag_of(json, "create_slot", true),
+        .create_publication = flag_of(json, "create_publication", true),
     };
     return config;
 }
@@ -150,6 +156,24 @@ static int run_reached(struct source *source, const char *position, const char *
     if (!source_position_reached(source, position, target, &reached, &err))
         return fail(&err);
     print(json_pack("{s:b}", "reached", (int)reached));
+    return 0;
+}
+
+static int run_prepare(struct source *source, struct arena *arena, const char *position) {
+    const char *start, *lost;
+    struct error err = {0};
+    if (!source_prepare_log(source, position, arena, &start, &lost, &err))
+        return fail(&err);
+    print(json_pack("{s:s?, s:s?}", "start", start, "lost", lost));
+    return 0;
+}
+
+static int run_drop_log(struct source *source, struct arena *arena) {
+    const char *said;
+    struct error err = {0};
+    if (!source_drop_log(source, arena, &said, &err))
+        return fail(&err);
+    print(json_pack("{s:s}", "said", said));
     return 0;
 }
 
@@ -351,6 +375,10 @@ static int run(struct source *source, struct arena *arena, int count, char **arg
         return run_position(source, arena);
     if (strcmp(command, "reached") == 0 && count == 3)
         return run_reached(source, arguments[1], arguments[2]);
+    if (strcmp(command, "prepare") == 0)
+        return run_prepare(source, arena, count > 1 ? arguments[1] : NULL);
+    if (strcmp(command, "drop-log") == 0)
+        return run_drop_log(source, arena);
     if (strcmp(command, "load") == 0 && count == 2)
         return run_load(source, arena, (unsigned)atoi(arguments[1]));
     if (strcmp(command, "stream") != 0)
