@@ -175,14 +175,15 @@ static bool array_has(const char *array, const char *name) {
     return found;
 }
 
-/* Which columns come in the log. Before 15, and without a publication, all but generated ones. */
-static bool is_sent(const char *sent, const struct postgres_result *rows, size_t row) {
-    if (sent != NULL)
-        return array_has(sent, postgres_result_cell(rows, row, COLUMN_NAME));
-    return postgres_result_cell(rows, row, COLUMN_GENERATED)[0] == '\0';
+/* Which columns come in the log. Generated ones before 18 never do, though 15 lists them in attnames. */
+static bool is_sent(const struct reading *reading, const char *sent, const struct postgres_result *rows, size_t row) {
+    bool generated = postgres_result_cell(rows, row, COLUMN_GENERATED)[0] != '\0';
+    if (generated && (sent == NULL || postgres_conn_server(reading->conn)->version < 180000))
+        return false;
+    return sent == NULL || array_has(sent, postgres_result_cell(rows, row, COLUMN_NAME));
 }
 
-static void take_column(struct reading *reading, const struct postgres_result *rows, size_t row, struct column *column,
+static void take_column(const struct postgres_result *rows, size_t row, struct column *column,
                         struct postgres_type *type) {
     uint32_t oid = (uint32_t)strtoul(postgres_result_cell(rows, row, COLUMN_TYPE), NULL, 10);
     *type = postgres_type_of(oid, (int32_t)strtol(postgres_result_cell(rows, row, COLUMN_TYPMOD), NULL, 10));
@@ -191,7 +192,6 @@ static void take_column(struct reading *reading, const struct postgres_result *r
                               .nullable = !postgres_result_is(rows, row, COLUMN_NOT_NULL),
                               .source_type = postgres_result_cell(rows, row, COLUMN_TEXT),
                               .source_id = (uint32_t)strtoul(postgres_result_cell(rows, row, COLUMN_NUMBER), NULL, 10)};
-    (void)reading;
 }
 
 static void add_left_out(struct reading *reading, struct postgres_relation *relation, const char *name) {
@@ -207,8 +207,8 @@ static void take_columns(struct reading *reading, size_t index, const struct pos
     struct postgres_type *types = arena_alloc(reading->arena, (to - from + 1) * sizeof *types);
     size_t count = 0;
     for (size_t i = from; i < to; i++) {
-        if (is_sent(reading->sent[index], rows, i)) {
-            take_column(reading, rows, i, &columns[count], &types[count]);
+        if (is_sent(reading, reading->sent[index], rows, i)) {
+            take_column(rows, i, &columns[count], &types[count]);
             count++;
         } else {
             add_left_out(reading, relation, postgres_result_cell(rows, i, COLUMN_NAME));
