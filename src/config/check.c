@@ -37,7 +37,7 @@ static bool check_top(const struct reading *reading, struct error *err) {
 
 static bool check_source(const struct reading *reading, struct error *err) {
     const struct yaml_node *map = reading->maps[SECTION_SOURCE];
-    struct config_source *source = &reading->config->source;
+    const struct config_source *source = &reading->config->source;
     bool tls_files = source->tls_ca != NULL || source->tls_cert != NULL || source->tls_key != NULL;
     if (tls_files && !source->tls)
         return reading_error(reading, map->line, err, "tls_ca, tls_cert and tls_key need tls: true in source");
@@ -47,6 +47,13 @@ static bool check_source(const struct reading *reading, struct error *err) {
                              source->slot_name);
     if ((source->tls_cert == NULL) != (source->tls_key == NULL))
         return reading_error(reading, line_of(map, "tls_cert"), err, "tls_cert and tls_key in source need each other");
+    bool filters_schemas = strcmp(source->schema_filter, "%") != 0,
+         filters_tables = strcmp(source->table_filter, "%") != 0;
+    const char *filter = filters_schemas ? "schema_filter" : "table_filter";
+    if (source->table_mappings != NULL && (filters_schemas || filters_tables))
+        return reading_error(reading, line_of(map, filter), err,
+                             "source.%s and source.table_mappings exclude each other: write it as a selection rule",
+                             filter);
     return true;
 }
 

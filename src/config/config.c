@@ -7,6 +7,7 @@
 
 #include "config/reading.h"
 #include "config/suggest.h"
+#include "mapping/mapping.h"
 
 /* --- sections ------------------------------------------------------------------------------------------------------ */
 
@@ -178,17 +179,15 @@ bool config_parse(const char *text, size_t len, const char *path, struct config 
     return ok;
 }
 
-static bool read_text(const char *path, struct buf *text, struct error *err) {
+static bool read_text(const char *path, size_t max_bytes, const char *missing, struct buf *text, struct error *err) {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         if (errno == ENOENT)
-            return error_set_code(err, ERROR_CONFIG, errno,
-                                  "%s: there is no such file; `sluice init` writes one, `sluice -c FILE` names another",
-                                  path);
+            return error_set_code(err, ERROR_CONFIG, errno, "%s: there is no such file; %s", path, missing);
         return error_set_code(err, ERROR_CONFIG, errno, "%s: %s", path, strerror(errno));
     }
     enum { CHUNK_BYTES = 16384 };
-    for (size_t got = 1; got > 0 && text->len <= YAML_MAX_BYTES; text->len += got)
+    for (size_t got = 1; got > 0 && text->len <= max_bytes; text->len += got)
         got = fread(buf_reserve(text, CHUNK_BYTES), 1, CHUNK_BYTES, file);
     bool ok = !ferror(file);
     int why = errno;
@@ -196,18 +195,48 @@ static bool read_text(const char *path, struct buf *text, struct error *err) {
     return ok || error_set_code(err, ERROR_CONFIG, why, "%s: %s", path, strerror(why));
 }
 
+/* The path of the table mappings: from the folder of the configuration. */
+static const char *mappings_path(struct config *config) {
+    const char *path = config->source.table_mappings, *slash = strrchr(config->path, '/');
+    if (path[0] == '/' || slash == NULL)
+        return path;
+    return arena_printf(&config->arena, "%.*s/%s", (int)(slash - config->path), config->path, path);
+}
+
+static bool read_mappings(struct config *config, struct error *err) {
+    enum { MAPPINGS_MAX_BYTES = 64 << 20 };
+    if (config->source.table_mappings == NULL)
+        return true;
+    struct buf text;
+    buf_init(&text, BUF_MAX_DEFAULT);
+    const char *path = mappings_path(config);
+    bool ok = read_text(path, MAPPINGS_MAX_BYTES, "source.table_mappings names it", &text, err);
+    if (ok && text.len > MAPPINGS_MAX_BYTES)
+        ok = error_set(err, ERROR_CONFIG, "%s: larger than %d MB", path, MAPPINGS_MAX_BYTES >> 20);
+    ok = ok && mapping_parse(text.data, text.len, path, &config->source.mapping, err);
+    buf_deinit(&text);
+    return ok;
+}
+
 bool config_load(const char *path, struct config **out, struct error *err) {
     struct buf text;
     *out = NULL;
     buf_init(&text, BUF_MAX_DEFAULT);
-    bool ok = read_text(path, &text, err) && config_parse(text.data, text.len, path, out, err);
+    bool ok = read_text(path, YAML_MAX_BYTES, "`sluice init` writes one, `sluice -c FILE` names another", &text, err) &&
+              config_parse(text.data, text.len, path, out, err);
     buf_deinit(&text);
+    if (ok && !read_mappings(*out, err)) {
+        config_free(*out);
+        *out = NULL;
+        ok = false;
+    }
     return ok;
 }
 
 void config_free(struct config *config) {
     if (config == NULL)
         return;
+    mapping_free(config->source.mapping);
     arena_deinit(&config->arena);
     mem_free(config);
 }

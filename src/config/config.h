@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+struct mapping; /* mapping/mapping.h */
+
 enum ddl_action { DDL_APPLY, DDL_IGNORE, DDL_STOP };
 enum adoption { ADOPT_AUTO, ADOPT_LINK, ADOPT_NEVER };
 enum bad_rows { BAD_ROWS_STOP, BAD_ROWS_QUARANTINE };
@@ -32,6 +34,8 @@ struct config_source {
     const char *password; /* secret; NULL: not given */
     const char *database; /* NULL: none; when it is set, the schema_filter "%" becomes this name, except for postgres */
     const char *schema_filter, *table_filter; /* DMS wildcards */
+    const char *table_mappings;               /* the file with the rules, as written; NULL: none */
+    struct mapping *mapping; /* the rules; NULL: none. With a selection, schema_filter and table_filter choose nothing */
     bool tls; /* on request; then the certificate is checked unless tls_verify is false */
     bool tls_verify;
     const char *tls_ca, *tls_cert, *tls_key;
@@ -137,9 +141,9 @@ struct config {
     size_t table_count;
 };
 
-/* Reads and checks a file. Kind CONFIG; the message names file, line, key and what to do. Free with config_free. */
+/* Reads and checks a file, and that of source.table_mappings. Kind CONFIG; the message names file, line, key and what to do. Free with config_free. */
 bool config_load(const char *path, struct config **out, struct error *err);
-/* The same from text; `path` is used in messages. */
+/* The same from text, without other files; `path` is used in messages. */
 bool config_parse(const char *text, size_t len, const char *path, struct config **out, struct error *err);
 void config_free(struct config *config); /* NULL is fine */
 

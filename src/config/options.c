@@ -131,6 +131,15 @@ static const struct option source_options[] = {
      .min = 1,
      .max = 1024,
      .help = "The tables to capture, written like schema_filter."},
+    {.name = "table_mappings",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct config_source, table_mappings),
+     .min = 1,
+     .max = 4096,
+     .example = "table-mappings.json",
+     .help = "A file with table mappings as AWS DMS writes them, in place of schema_filter and table_filter: which "
+             "tables are captured, and which of their rows (docs/table-mappings.md). A relative path begins at the "
+             "folder of this file."},
     {.name = "tls",
      .kind = OPTION_BOOL,
      .offset = offsetof(struct config_source, tls),

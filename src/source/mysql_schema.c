@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "mapping/mapping.h"
 #include "source/mysql_default.h"
 
 static const char CHARSET_WORDS[] = " character set ";
@@ -21,6 +22,8 @@ static bool is_system_schema(const char *schema) {
 }
 
 bool mysql_schema_is_chosen(const struct config_source *config, const char *schema, const char *name) {
+    if (mapping_has_selection(config->mapping))
+        return !is_system_schema(schema) && mapping_selects(config->mapping, schema, name);
     const char *pattern = config->schema_filter != NULL ? config->schema_filter : "%";
     /* `database` is a name, not a pattern: "_" in it is only itself. */
     bool schema_chosen = strcmp(pattern, "%") == 0 && config->database != NULL ? strcmp(schema, config->database) == 0

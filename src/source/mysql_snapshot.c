@@ -16,6 +16,8 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
+#include "mapping/mapping.h"
+#include "source/mysql_filter.h"
 #include "source/mysql_log.h"
 #include "source/mysql_schema.h"
 #include "source/mysql_source.h"
@@ -315,11 +317,12 @@ static bool prepare_text(struct reader *reader, struct mysql_collations *collati
     return mysql_text_new(schema, collations, out, err);
 }
 
-static bool read_rows(struct reader *reader, struct mysql_text *text, source_row_fn row, void *context,
-                      struct error *err) {
+static bool read_rows(struct reader *reader, struct mysql_text *text, const struct mapping_filter *filter,
+                      source_row_fn row, void *context, struct error *err) {
     struct buf sql;
     buf_init(&sql, BUF_MAX_DEFAULT);
     mysql_text_append_select(text, &sql);
+    mysql_filter_append_where(&sql, filter, mysql_text_schema(text));
     bool ok = mysql_conn_begin_rows(reader->conn, sql.data, err);
     buf_deinit(&sql);
     const struct mysql_schema *schema = mysql_text_schema(text);
@@ -341,11 +344,14 @@ static bool read_table(struct mysql_snapshot *snapshot, struct reader *reader, c
     struct mysql_collations collations;
     struct mysql_schema *schema;
     struct mysql_text *text = NULL;
+    const struct mapping_filter *filter;
     struct arena arena;
     arena_init(&arena);
     bool ok = mysql_collations_init(&collations, reader->conn, err) &&
               read_definition(reader, &collations, &arena, table, &schema, err) &&
-              prepare_text(reader, &collations, schema, &text, err) && read_rows(reader, text, row, context, err);
+              mapping_bind_filter(snapshot->source->config->source.mapping, &arena, table, &filter, err) &&
+              prepare_text(reader, &collations, schema, &text, err) &&
+              read_rows(reader, text, filter, row, context, err);
     if (text != NULL)
         atomic_fetch_add(&snapshot->source->zero_dates, mysql_text_zero_dates(text));
     mysql_text_free(text);

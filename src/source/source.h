@@ -143,7 +143,8 @@ bool source_check(struct source *source, struct check_report *report, struct err
 /* Logs a warning for each chosen table with changes that the log does not tell. */
 bool source_warn(struct source *source, struct error *err);
 
-/* The tables that schema_filter and table_filter choose, sorted by name, without ids. *out lives in the arena. */
+/* The tables that the rules of config->source.mapping select, and without a selection schema_filter and table_filter, sorted by
+ * name, without ids. *out lives in the arena. */
 bool source_list_tables(struct source *source, struct arena *arena, struct table ***out, size_t *count,
                         struct error *err);
 
@@ -162,7 +163,7 @@ bool source_drop_log(struct source *source, struct arena *arena, const char **sa
 bool source_snapshot_open(struct source *source, const struct table *const *tables, size_t table_count,
                           unsigned readers, struct source_snapshot **out, struct error *err);
 const char *source_snapshot_position(struct source_snapshot *snapshot, unsigned reader);
-/* Streams all rows of a table. Kind RETRY when the table changed since the snapshot or the connection broke: the caller
+/* Streams all rows of a table; those that do not pass mapping_bind_filter may be left out. Kind RETRY when the table changed since the snapshot or the connection broke: the caller
  * throws away what it got and takes a new snapshot. */
 bool source_snapshot_read(struct source_snapshot *snapshot, unsigned reader, const struct table *table,
                           source_row_fn row, void *context, struct error *err);

@@ -44,6 +44,7 @@ static const struct field table_fields[] = {
     {"version", FIELD_INT32, MEMBER(version)},
     {"next_column_id", FIELD_INT32, MEMBER(next_column_id)},
     {"lake_key", FIELD_TEXT, MEMBER(lake_key)},
+    {"rules", FIELD_TEXT, MEMBER(rules)},
     {"stopped", FIELD_TEXT, MEMBER(stopped)},
 };
 #undef MEMBER

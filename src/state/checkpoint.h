@@ -42,6 +42,7 @@ struct checkpoint_table {
     const char
         *lake_key; /* comma list: PrimaryKey of the controller's row, as capture knows it; updates of these columns
                              are written as a delete and an insert; NULL = the source's own key */
+    const char *rules;   /* fingerprint of the table mappings that its rows went through; NULL = none */
     const char *stopped; /* why this table is not captured any more; NULL when it is */
     struct state_item item;
 };

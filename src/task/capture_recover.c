@@ -53,6 +53,7 @@ static void adopt_row(struct capture_table *table, struct checkpoint_table *row)
     table->row.committed = arena_strdup(&table->arena, row->committed);
     table->row.lake_key = arena_strdup(&table->arena, row->lake_key);
     table->row.stopped = arena_strdup(&table->arena, row->stopped);
+    table->row.rules = arena_strdup(&table->arena, row->rules);
     table->row_changed = false;
     table->known = true;
 }
@@ -69,6 +70,8 @@ static bool recover_table(struct capture *capture, struct checkpoint_table *row,
     if (count > 0)
         source->current = schemas[count - 1].table;
     source->skip_until = table->row.full_load_position;
+    if (capture_mapping_leaves_out(capture, table))
+        return true;
     /* A table that stopped, or whose full load was interrupted, is loaded in full from the beginning. */
     if (table->row.stopped != NULL && !capture->cdc_only) {
         log_info("table %s.%s was stopped (%s): it is loaded in full again", row->schema, row->name,
@@ -77,6 +80,7 @@ static bool recover_table(struct capture *capture, struct checkpoint_table *row,
         table->reload = true;
     }
     source->stopped = table->row.stopped != NULL;
+    capture_mapping_recover(capture, table);
     return true;
 }
 

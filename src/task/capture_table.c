@@ -22,6 +22,8 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     /* Whatever is committed of it from here on, its rows so far are not in the raw zone. */
     table->row.full_load = capture->cdc_only ? FULL_LOAD_NONE : FULL_LOAD_PENDING;
     table->row.lake_key = capture_key_configured(capture, &table->arena, source->schema, source->name);
+    table->row.rules =
+        mapping_fingerprint(capture->config->source.mapping, &table->arena, source->schema, source->name);
     source->user = table;
     return table;
 }
@@ -219,10 +221,9 @@ static bool has_unchanged(const struct value *values, size_t count) {
     return false;
 }
 
-bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
+static bool write_change(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, const struct value *old, struct error *err) {
     const struct table *version = table->source->current;
-    assert(version != NULL);
     struct error why;
     if (op != CHANGE_DELETE && !capture_key_is_whole(table, values, &why))
         return capture_table_stop(capture, table, why.message, err);
@@ -239,4 +240,16 @@ bool capture_table_write(struct capture *capture, struct capture_table *table, e
                                   err);
     return write_record(capture, table, CHANGE_DELETE, old, err) &&
            write_record(capture, table, CHANGE_INSERT, values, err);
+}
+
+bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
+                         const struct value *values, const struct value *old, struct error *err) {
+    assert(table->source->current != NULL);
+    if (table->filter == NULL)
+        return write_change(capture, table, op, values, old, err);
+    struct capture_change change = {.op = op, .values = values, .old = old};
+    struct error why;
+    if (!capture_mapping_filter(table, &change, &why))
+        return capture_table_stop(capture, table, why.message, err);
+    return change.left_out || write_change(capture, table, change.op, change.values, change.old, err);
 }

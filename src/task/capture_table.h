@@ -3,6 +3,7 @@
 #define SLUICE_TASK_CAPTURE_TABLE_H
 
 #include "config/config.h"
+#include "mapping/mapping.h"
 #include "raw/output.h"
 #include "source/source.h"
 #include "state/checkpoint.h"
@@ -57,6 +58,8 @@ struct capture_table {
     uint16_t *key_dates; /* places of the NOT NULL dates in the key that the lake's rows are told apart by */
     size_t key_date_count;
     const struct table *key_of; /* what key and key_dates are of; NULL: not settled */
+
+    const struct mapping_filter *filter; /* which rows of the source's current version are captured; NULL: all */
 };
 
 struct capture_savepoint {
@@ -147,6 +150,26 @@ bool capture_record_fits(const struct buf *out, const struct csv_dialect *dialec
                          const struct value *values, struct error *err);
 /* The header line of a file: [Op,] columns [, timestamp]; into a buffer of the dialect. */
 void capture_write_header(const struct capture *capture, struct buf *out, const struct table *version, bool with_op);
+
+/* --- capture_mapping.c: the table mappings */
+
+/* One change of a row, as the source gives it and then as it is written. */
+struct capture_change {
+    enum change_op op;
+    const struct value *values, *old; /* see struct source_event */
+    bool left_out;                    /* nothing of it is written */
+};
+
+/* To be called when the table has a new version. False in *fine, and the table is stopped, when the rules cannot be applied. */
+bool capture_mapping_bind(struct capture *capture, struct capture_table *table, bool *fine, struct error *err);
+/* At the start: true when the rules do not select the table, which stops it until they do. */
+bool capture_mapping_leaves_out(struct capture *capture, struct capture_table *table);
+/* At the start: binds the rules to what the state knows; a table whose rules changed will be loaded in full again. */
+void capture_mapping_recover(struct capture *capture, struct capture_table *table);
+/* For a table with a filter. Kind DATA: the table cannot be captured on. */
+bool capture_mapping_filter(const struct capture_table *table, struct capture_change *change, struct error *err);
+/* As load-order says. */
+void capture_mapping_sort(const struct capture *capture, struct capture_table **tables, size_t count);
 
 /* --- capture_key.c: updates that move a row to another key */
 

@@ -203,6 +203,10 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     if (!fine)
         return true;
     capture_table_set_version(table, event->new_table, event->renames, event->rename_count);
+    if (!capture_mapping_bind(capture, table, &fine, err))
+        return false;
+    if (!fine)
+        return true;
     if (!table->known && !full_load_record_tables(capture, &table, 1, err))
         return false;
     capture->position_moved = true;

@@ -44,6 +44,7 @@ struct table_load {
     struct capture_table *table;
     struct raw_output *output; /* NULL before the first row of a file */
     int first_number, files;
+    int64_t read; /* rows that the source sent */
     int64_t rows, bytes;
     char time_text[CLOCK_TEXT_BYTES]; /* timestamp_column_name: when the row was transferred */
 };
@@ -74,13 +75,18 @@ static bool publish_output(struct table_load *t, struct error *err) {
 static bool write_row(void *context, const struct value *values, size_t count, struct error *err) {
     struct table_load *t = context;
     const struct config_raw *raw = &t->load->capture->config->raw;
-    if (t->rows % LOAD_CANCEL_CHECK_ROWS == 0) {
+    if (t->read++ % LOAD_CANCEL_CHECK_ROWS == 0) {
         if (!cancel_check(err))
             return false;
         atomic_fetch_add(&t->load->rows, LOAD_CANCEL_CHECK_ROWS);
         if (raw->timestamp_column_name != NULL)
             clock_format_sql(clock_now_us(), true, t->time_text);
     }
+    enum mapping_pass pass = MAPPING_PASSES;
+    if (t->table->filter != NULL && !mapping_filter_row(t->table->filter, values, NULL, &pass, err))
+        return false;
+    if (pass == MAPPING_FAILS)
+        return true;
     if (t->output == NULL)
         open_output(t);
     if (!capture_key_is_whole(t->table, values, err) ||
@@ -312,6 +318,15 @@ static bool same_columns(const struct table *a, const struct table *b) {
     return memcmp(a->key, b->key, a->key_count * sizeof *a->key) == 0;
 }
 
+static bool check_explicit(const struct capture *capture, struct table *const *tables, size_t count,
+                           struct error *err) {
+    struct mapping_name missing = mapping_find_missing(capture->config->source.mapping, tables, count);
+    return missing.schema == NULL ||
+           error_set(err, ERROR_CONFIG,
+                     "%s selects table %s.%s explicitly, and the source has none, or the user may not see it",
+                     capture->config->source.table_mappings, missing.schema, missing.table);
+}
+
 static bool needs_load(const struct capture_table *table) {
     return table->reload || (!table->source->stopped && (table->row.full_load == FULL_LOAD_PENDING ||
                                                          table->row.full_load == FULL_LOAD_RUNNING || !table->known));
@@ -327,6 +342,7 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
     *out = NULL;
     *count = 0;
     bool ok = source_list_tables(capture->source, &arena, &listed, &listed_count, err);
+    ok = ok && (only != NULL || check_explicit(capture, listed, listed_count, err));
     if (ok)
         *out = mem_alloc((listed_count + 1) * sizeof **out);
     for (size_t i = 0; ok && i < listed_count; i++) {
@@ -343,11 +359,15 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
             continue;
         if (source->current == NULL || !same_columns(source->current, listed[i]))
             capture_table_set_version(table, listed[i], NULL, 0);
+        ok = capture_mapping_bind(capture, table, &fine, err);
+        if (!ok || !fine)
+            continue;
         table->row.full_load = FULL_LOAD_PENDING;
         table->row_changed = true; /* with the task's new position, if it gets one: a stop does not forget it */
         (*out)[(*count)++] = table;
     }
     arena_deinit(&arena);
+    capture_mapping_sort(capture, *out, *count);
     return ok;
 }
 
