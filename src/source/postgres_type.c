@@ -7,14 +7,10 @@
 
 /* oids of pg_type.dat (PostgreSQL 18), which never change. */
 enum {
-    OID_VARBIT = 1562,
-    OID_TEXT = 25,
-    OID_VARCHAR = 1043,
     OID_NUMERIC = 1700,
     OID_TIME = 1083,
     OID_TIMESTAMP = 1114,
     OID_TIMESTAMPTZ = 1184,
-    TYPMOD_NONE = -1,
     TYPMOD_HEADER = 4,    /* VARHDRSZ, which typmods of numeric and of texts count */
     FRACTION_DIGITS = 6,  /* of a time without typmod */
     NUMERIC_SCALE = 2048, /* the lower 11 bits, with sign (numeric.c, numeric_typmod_scale) */
@@ -53,8 +49,8 @@ static const struct type_row types[] = {
     {18, "\"char\"", TYPE_STRING, POSTGRES_TEXT, NULL},
     {19, "name", TYPE_STRING, POSTGRES_TEXT, NULL},
     {1042, "character(n)", TYPE_STRING, POSTGRES_TEXT, "with its blanks"},
-    {OID_VARCHAR, "character varying(n)", TYPE_STRING, POSTGRES_TEXT, NULL},
-    {OID_TEXT, "text", TYPE_STRING, POSTGRES_TEXT, NULL},
+    {1043, "character varying(n)", TYPE_STRING, POSTGRES_TEXT, NULL},
+    {25, "text", TYPE_STRING, POSTGRES_TEXT, NULL},
     {17, "bytea", TYPE_BINARY, POSTGRES_BYTEA, "lower-case hexadecimal"},
     {1082, "date", TYPE_DATE, POSTGRES_DATE, UNBOUNDED_DATE "; `-0043-03-15` is 44 BC"},
     {OID_TIME, "time(n)", TYPE_TIME, POSTGRES_PLAIN, "up to `24:00:00`"},
@@ -67,7 +63,7 @@ static const struct type_row types[] = {
     {3802, "jsonb", TYPE_JSON, POSTGRES_TEXT, NULL},
     {142, "xml", TYPE_STRING, POSTGRES_TEXT, NULL},
     {1560, "bit(n)", TYPE_STRING, POSTGRES_PLAIN, "`0101`"},
-    {OID_VARBIT, "bit varying(n)", TYPE_STRING, POSTGRES_TEXT, NULL},
+    {1562, "bit varying(n)", TYPE_STRING, POSTGRES_TEXT, NULL},
     {0, "inet, cidr, macaddr, macaddr8, pg_lsn, tsvector, tsquery, jsonpath", TYPE_STRING, POSTGRES_TEXT, NULL},
     {0, "point, line, lseg, box, path, polygon, circle", TYPE_STRING, POSTGRES_TEXT, NULL},
     {0, "arrays of anything", TYPE_STRING, POSTGRES_TEXT, "`{1,2,NULL}`"},
@@ -117,26 +113,37 @@ struct postgres_type postgres_type_of(uint32_t oid, int32_t typmod) {
     return (struct postgres_type){{.kind = TYPE_STRING}, POSTGRES_TEXT};
 }
 
+/* "numeric(10,2)": its words without the brackets, and the numbers; -1 where there is none. */
+struct declared {
+    char name[64];
+    int first, second;
+};
+
+static struct declared read_declared(const char *text) {
+    struct declared out = {.first = -1, .second = -1};
+    const char *open = strchr(text, '('), *close = open != NULL ? strchr(open, ')') : NULL;
+    if (close == NULL || sscanf(open, "(%d,%d)", &out.first, &out.second) < 1)
+        snprintf(out.name, sizeof out.name, "%s", text);
+    else
+        snprintf(out.name, sizeof out.name, "%.*s%s", (int)(open - text), text, close + 1);
+    return out;
+}
+
 /* ATColumnChangeRequiresRewrite and the support functions of the types (varchar_support, numeric_support,
  * TemporalSimplify, varbit_support): a length that only grows changes no value. */
-bool postgres_type_keeps_rows(uint32_t from, int32_t from_typmod, uint32_t to, int32_t to_typmod) {
-    bool grows = to_typmod == TYPMOD_NONE || (from_typmod != TYPMOD_NONE && to_typmod >= from_typmod);
-    if (from != to)
-        return (from == OID_VARCHAR && to == OID_TEXT) ||
-               (from == OID_TEXT && to == OID_VARCHAR && to_typmod == TYPMOD_NONE);
-    switch (from) {
-    case OID_VARCHAR:
-    case OID_VARBIT:
-        return grows;
-    case OID_TIME:
-    case OID_TIMESTAMP:
-    case OID_TIMESTAMPTZ:
-        return grows || (from_typmod == TYPMOD_NONE && to_typmod == FRACTION_DIGITS);
-    case OID_NUMERIC: /* the scale in the lower half stays, the precision above it grows */
-        return to_typmod == TYPMOD_NONE || (grows && ((from_typmod ^ to_typmod) & 0xffff) == 0);
-    default:
-        return from_typmod == to_typmod;
-    }
+bool postgres_type_keeps_rows(const char *from_text, const char *to_text) {
+    if (strcmp(from_text, to_text) == 0)
+        return true;
+    struct declared from = read_declared(from_text), to = read_declared(to_text);
+    bool grows = to.first == -1 || (from.first != -1 && to.first >= from.first);
+    if (strcmp(from.name, to.name) != 0)
+        return (strcmp(from.name, "character varying") == 0 && strcmp(to.name, "text") == 0) ||
+               (strcmp(from.name, "text") == 0 && strcmp(to.name, "character varying") == 0 && to.first == -1);
+    if (strcmp(from.name, "numeric") == 0)
+        return grows && (to.first == -1 || from.second == to.second);
+    if (strncmp(from.name, "time", strlen("time")) == 0)
+        return grows || (from.first == -1 && to.first == FRACTION_DIGITS);
+    return grows && (strcmp(from.name, "character varying") == 0 || strcmp(from.name, "bit varying") == 0);
 }
 
 /* ---- values */

@@ -51,8 +51,9 @@ bool postgres_type_convert(struct postgres_type type, const char *data, uint32_t
                            struct value *out);
 
 /* May the server have kept a table's rows as they were when it changed a column from one type to the other? Only where
- * the same text is the value in both. Otherwise it wrote them anew, with USING whatever it says. */
-bool postgres_type_keeps_rows(uint32_t from, int32_t from_typmod, uint32_t to, int32_t to_typmod);
+ * the same text is the value in both. Otherwise it wrote them anew, with USING whatever it says. Types as format_type()
+ * writes them: "character varying(10)". */
+bool postgres_type_keeps_rows(const char *from, const char *to);
 
 /* docs/postgres-types.md. */
 void postgres_type_write_reference(struct buf *out);

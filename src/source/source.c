@@ -198,6 +198,11 @@ bool source_stream_next(struct source_stream *stream, struct source_event *event
     return stream->source->ops->stream_next(stream, event, err) || error_prefix(err, "source");
 }
 
+void source_stream_confirm(struct source_stream *stream, const char *position) {
+    if (stream->source->ops->stream_confirm != NULL)
+        stream->source->ops->stream_confirm(stream, position);
+}
+
 void source_stream_close(struct source_stream *stream) {
     if (stream != NULL)
         stream->source->ops->stream_close(stream);

@@ -65,8 +65,8 @@ enum source_event_kind {
     SOURCE_ROLLBACK_PREPARED, /* name; position behind it */
     SOURCE_TABLE,    /* the table has a new version (new_table, renames) from the next row on; a table that capture does
                         not know yet was created in the log. Between transactions with the position behind it, or NULL */
-    SOURCE_TRUNCATE, /* all rows of the table are gone; a transaction of its own: position behind it */
-    SOURCE_DROP,     /* the table is gone; likewise */
+    SOURCE_TRUNCATE, /* all rows of the table are gone; within a transaction, or one of its own: position behind it */
+    SOURCE_DROP,     /* the table is gone; a transaction of its own */
     SOURCE_TABLE_ERROR, /* the table cannot be captured (error): it stops, the others go on */
 };
 
@@ -114,6 +114,7 @@ struct source_ops {
     bool (*stream_open)(struct source *source, const char *position, struct source_tables *tables,
                         struct source_stream **out, struct error *err);
     bool (*stream_next)(struct source_stream *stream, struct source_event *event, struct error *err);
+    void (*stream_confirm)(struct source_stream *stream, const char *position); /* NULL: nobody wants to know */
     void (*stream_close)(struct source_stream *stream);
     bool (*current_position)(struct source *source, struct arena *arena, const char **out, struct error *err);
     bool (*position_reached)(struct source *source, const char *position, const char *target, bool *out,
@@ -176,6 +177,8 @@ bool source_stream_open(struct source *source, const char *position, struct sour
                         struct source_stream **out, struct error *err);
 /* The next event; blocks at most about a second (then SOURCE_IDLE). RETRY: reopen from the last commit's position. */
 bool source_stream_next(struct source_stream *stream, struct source_event *event, struct error *err);
+/* Everything up to the position is durable here: the source need not keep its log for us any more. */
+void source_stream_confirm(struct source_stream *stream, const char *position);
 void source_stream_close(struct source_stream *stream);
 
 /* Where the log ends now, and whether `position` is at or behind `target`: for --until-current and the lag. */

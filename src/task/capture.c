@@ -183,6 +183,7 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
     if (ok)
         log_info("following the log from %s", restart);
     capture->streamed = capture->streamed || ok;
+    capture->stream = stream;
     ok = ok && follow(capture, stream, target, err);
     struct error rewind_error;
     if (!capture_abandon_transaction(capture, &rewind_error)) {
@@ -190,6 +191,7 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
             *err = rewind_error;
         ok = false;
     }
+    capture->stream = NULL;
     source_stream_close(stream);
     return ok;
 }

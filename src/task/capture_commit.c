@@ -53,6 +53,54 @@ static bool publish_outputs(struct capture *capture, struct capture_table *table
     return true;
 }
 
+/* --- truncate: a full load of nothing */
+
+/* Older LOAD files are replaced by the newest full load; what cannot be removed now is removed at the next start. */
+void capture_remove_load_files(struct capture *capture, const struct capture_table *table, int first, int count) {
+    for (int i = 0; i < count; i++) {
+        char name[RAW_NAME_BYTES];
+        raw_format_load_name((unsigned)(first + i), capture->format, name);
+        char *path = mem_printf("%s%s", table->folder, name);
+        struct error err;
+        if (!store_remove(capture->raw, path, &err))
+            log_warning("removing the older full load's %s: %s", path, err.message);
+        mem_free(path);
+    }
+}
+
+static bool write_empty_load(struct capture *capture, struct capture_table *table, int number, struct error *err) {
+    const struct table *version = table->truncate.version;
+    struct raw_output *output = raw_output_new(&capture->output_settings, table->folder, version);
+    if (capture->output_settings.dialect.header)
+        capture_write_header(capture, raw_output_buffer(output), version,
+                             capture->config->raw.include_op_for_full_load);
+    char name[RAW_NAME_BYTES];
+    raw_format_load_name((unsigned)number, capture->format, name);
+    bool ok = raw_output_publish(output, name, err);
+    raw_output_free(output);
+    return ok;
+}
+
+/* The batch's outputs have names already: the last one before the truncate is what the full load comes after. */
+static bool publish_truncate(struct capture *capture, struct capture_table *table, struct error *err) {
+    struct checkpoint_table *row = &table->row;
+    size_t before = table->truncate.outputs_before;
+    int number = row->load_first + row->load_files > 0 ? row->load_first + row->load_files : 1;
+    if (!write_empty_load(capture, table, number, err))
+        return error_prefix(err, "truncate of %s.%s", row->schema, row->name);
+    row->full_load = FULL_LOAD_DONE;
+    row->full_load_after = before > 0 ? arena_strdup(&table->arena, table->outputs[before - 1].name) : row->committed;
+    row->full_load_version = table->truncate.version->version;
+    table->old_load_first = row->load_first;
+    table->old_load_files = row->load_files;
+    row->load_first = number;
+    row->load_files = 1;
+    row->rows_full_load = 0;
+    table->row_changed = true;
+    table->truncate = (struct capture_truncate){0}; /* a second try does not write it again */
+    return fault_point("capture.truncate_written", err);
+}
+
 /* The first change file that has a version: its first output, or (a version without rows so far) whatever comes after the
  * last file of the batch. */
 static void first_file_of(const struct capture *capture, const struct capture_table *table, const struct table *version,
@@ -98,6 +146,8 @@ static void add_table_to_batch(struct capture *capture, struct capture_table *ta
 
 /* After the commit: the table starts an empty batch. */
 static void reset_table(struct capture *capture, struct capture_table *table) {
+    capture_remove_load_files(capture, table, table->old_load_first, table->old_load_files);
+    table->old_load_first = table->old_load_files = 0;
     if (table->output_count > 0) {
         table->row.committed = arena_strdup(&table->arena, table->outputs[table->output_count - 1].name);
         table->row.committed_number = capture->row.commits;
@@ -169,11 +219,12 @@ static bool publish_batch(struct capture *capture, struct source_table *const *a
     int64_t now_us = clock_now_us();
     for (size_t i = 0; i < count; i++) {
         struct capture_table *table = all[i]->user;
-        if (table == NULL || table->output_count == 0)
+        if (table == NULL)
             continue;
-        if (table->outputs[0].name[0] == '\0') /* a second try keeps the names */
+        if (table->output_count > 0 && table->outputs[0].name[0] == '\0') /* a second try keeps the names */
             name_outputs(capture, table, now_us);
-        if (!publish_outputs(capture, table, err))
+        if (!publish_outputs(capture, table, err) ||
+            (table->truncate.version != NULL && !publish_truncate(capture, table, err)))
             return false;
     }
     return fault_point("capture.files_durable", err);
@@ -213,7 +264,11 @@ bool capture_commit(struct capture *capture, struct error *err) {
     capture->buffered_bytes = 0;
     capture->position_moved = false;
     capture->commit_open = false;
-    return fault_point("capture.committed", err);
+    if (!fault_point("capture.committed", err))
+        return false;
+    if (capture->stream != NULL)
+        source_stream_confirm(capture->stream, capture->committed.restart_position);
+    return true;
 }
 
 bool capture_commit_state(struct capture *capture, const char *state, const char *last_error, struct error *err) {
@@ -231,56 +286,4 @@ bool capture_commit_state(struct capture *capture, const char *state, const char
     json_decref(row.warnings);
     capture->row.last_error = NULL; /* borrowed for this write */
     return ok || error_prefix(err, "recording the task's state");
-}
-
-/* --- truncate */
-
-/* Older LOAD files are replaced by the newest full load; what cannot be removed now is removed at the next start. */
-void capture_remove_load_files(struct capture *capture, const struct capture_table *table, int first, int count) {
-    for (int i = 0; i < count; i++) {
-        char name[RAW_NAME_BYTES];
-        raw_format_load_name((unsigned)(first + i), capture->format, name);
-        char *path = mem_printf("%s%s", table->folder, name);
-        struct error err;
-        if (!store_remove(capture->raw, path, &err))
-            log_warning("removing the older full load's %s: %s", path, err.message);
-        mem_free(path);
-    }
-}
-
-static bool write_empty_load(struct capture *capture, struct capture_table *table, int number, struct error *err) {
-    struct raw_output *output = raw_output_new(&capture->output_settings, table->folder, table->source->current);
-    if (capture->output_settings.dialect.header)
-        capture_write_header(capture, raw_output_buffer(output), table->source->current,
-                             capture->config->raw.include_op_for_full_load);
-    char name[RAW_NAME_BYTES];
-    raw_format_load_name((unsigned)number, capture->format, name);
-    bool ok = raw_output_publish(output, name, err);
-    raw_output_free(output);
-    return ok;
-}
-
-bool capture_truncate_table(struct capture *capture, struct capture_table *table, struct error *err) {
-    if (table->source->current == NULL) {
-        log_warning("table %s.%s: nothing of it was captured yet, so there is nothing to truncate", table->row.schema,
-                    table->row.name);
-        return true;
-    }
-    if (!capture_commit(capture, err))
-        return false;
-    int old_first = table->row.load_first, old_count = table->row.load_files;
-    int number = old_first + old_count > 0 ? old_first + old_count : 1;
-    if (!write_empty_load(capture, table, number, err) || !fault_point("capture.truncate_written", err))
-        return false;
-    table->row.full_load = FULL_LOAD_DONE;
-    table->row.full_load_after = table->row.committed;
-    table->row.full_load_version = table->row.version;
-    table->row.load_first = number;
-    table->row.load_files = 1;
-    table->row.rows_full_load = 0;
-    table->row_changed = true;
-    if (!capture_commit(capture, err))
-        return error_prefix(err, "truncate of %s.%s", table->row.schema, table->row.name);
-    capture_remove_load_files(capture, table, old_first, old_count);
-    return true;
 }

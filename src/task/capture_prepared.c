@@ -26,9 +26,10 @@ struct capture_prepared {
 struct record_head {
     struct capture_table *table;
     uint32_t column_count;
-    char op;
+    char op; /* enum change_op, or RECORD_TRUNCATE, which has no columns */
     bool has_old;
 };
+enum { RECORD_TRUNCATE = 'T' };
 
 struct value_head {
     uint32_t len;
@@ -111,10 +112,11 @@ bool capture_prepared_add(struct capture *capture, struct capture_prepared *prep
                           struct error *err) {
     if (prepared->file == NULL && !open_file(capture, prepared, err))
         return false;
+    bool is_row = event->kind == SOURCE_ROW;
     struct record_head head = {
         .table = capture_table_get(capture, event->table),
-        .column_count = (uint32_t)event->table->current->column_count,
-        .op = (char)event->op,
+        .column_count = is_row ? (uint32_t)event->table->current->column_count : 0,
+        .op = is_row ? (char)event->op : RECORD_TRUNCATE,
         .has_old = event->old != NULL,
     };
     fwrite(&head, sizeof head, 1, prepared->file);
@@ -191,6 +193,10 @@ static bool replay_record(struct replay *replay, struct arena *arena, bool *end,
         return false;
     if (loaded || head.table->source->stopped)
         return true;
+    if (head.op == RECORD_TRUNCATE) {
+        capture_truncate_table(replay->capture, head.table);
+        return true;
+    }
     /* A prepared transaction holds the server's metadata locks: no DDL can come between it and its commit. */
     if (head.table->source->current->column_count != head.column_count)
         return capture_table_stop(replay->capture, head.table, "its columns changed below a prepared transaction", err);

@@ -104,6 +104,7 @@ bool capture_table_check_folder(struct capture *capture, struct capture_table *t
 struct capture_mark capture_table_mark(const struct capture_table *table) {
     size_t count = table->output_count;
     return (struct capture_mark){.output_count = count,
+                                 .truncate = table->truncate,
                                  .size_bytes = count > 0 ? raw_output_size(table->outputs[count - 1].file) : 0,
                                  .counts = table->counts};
 }
@@ -112,6 +113,7 @@ bool capture_table_rewind(struct capture_table *table, const struct capture_mark
     while (table->output_count > mark->output_count)
         raw_output_free(table->outputs[--table->output_count].file);
     table->counts = mark->counts;
+    table->truncate = mark->truncate;
     return mark->output_count == 0 ||
            raw_output_truncate(table->outputs[mark->output_count - 1].file, mark->size_bytes, err);
 }
@@ -136,11 +138,12 @@ void capture_write_header(const struct capture *capture, struct buf *out, const 
     mem_free(names);
 }
 
-/* The output that takes the next row: a new one when there is none, when the columns changed, or when the file of a large
- * transaction is long enough. */
+/* The output that takes the next row: a new one when there is none, when the columns changed, when the table was emptied, or
+ * when the file of a large transaction is long enough. */
 static struct raw_output *current_output(struct capture *capture, struct capture_table *table) {
     uint64_t rotate_bytes = (uint64_t)capture->config->raw.max_file_size_kb * 1024;
-    if (table->output_count > 0) {
+    bool is_emptied = table->truncate.version != NULL && table->truncate.outputs_before == table->output_count;
+    if (table->output_count > 0 && !is_emptied) {
         struct capture_output *last = &table->outputs[table->output_count - 1];
         if (last->version == table->source->current && raw_output_size(last->file) < rotate_bytes)
             return last->file;

@@ -18,9 +18,16 @@ struct capture_counts {
     int64_t inserts, updates, deletes, bytes;
 };
 
+/* The table was emptied within the batch: its commit writes a full load of nothing, and the outputs before are older. */
+struct capture_truncate {
+    const struct table *version; /* then; NULL: it was not */
+    size_t outputs_before;
+};
+
 /* A place to go back to: where the table's output stood. */
 struct capture_mark {
     size_t output_count; /* outputs that existed */
+    struct capture_truncate truncate;
     uint64_t size_bytes; /* of the last of them */
     struct capture_counts counts;
 };
@@ -49,6 +56,8 @@ struct capture_table {
     struct capture_output *outputs; /* files of the batch, oldest first; the last one takes the rows */
     size_t output_count, output_capacity;
     struct capture_counts counts; /* since the last commit */
+    struct capture_truncate truncate;
+    int old_load_first, old_load_files; /* LOAD files that a truncate replaced, until that is committed */
 
     bool touched; /* in this transaction; then: */
     struct capture_mark mark;
@@ -82,6 +91,7 @@ struct capture {
     char *spool_folder;
     struct state *state;
     struct source *source;
+    struct source_stream *stream; /* NULL: the log is not open */
     struct raw_output_settings output_settings;
     enum raw_format format;
     struct arena arena; /* lives as long as the task */
@@ -198,6 +208,9 @@ bool capture_handle_event(struct capture *capture, const struct source_event *ev
 /* One row within the transaction: notes where its table stood, then capture_table_write. */
 bool capture_transaction_write(struct capture *capture, struct capture_table *table, enum change_op op,
                                const struct value *values, const struct value *old, struct error *err);
+/* The table has no rows any more: the batch's commit writes a full load of nothing, which is behind the rows so far. Within a
+ * transaction it is forgotten with that. */
+void capture_truncate_table(struct capture *capture, struct capture_table *table);
 /* Rows changed without row events: what the batch has of the table is dropped, it is part of what the full load reads now. */
 bool capture_reload_table(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
 /* Forgets the transaction that is being read: the stream broke off. */
@@ -214,9 +227,7 @@ void capture_add_versions(const struct capture *capture, const struct capture_ta
                           struct checkpoint_batch *batch);
 /* Writes the task row alone ("full load", "running", "stopped"). */
 bool capture_commit_state(struct capture *capture, const char *state, const char *last_error, struct error *err);
-/* A full load of nothing: what a truncate makes of the table. The batch is committed first, so that it comes after. */
 void capture_remove_load_files(struct capture *capture, const struct capture_table *table, int first, int count);
-bool capture_truncate_table(struct capture *capture, struct capture_table *table, struct error *err);
 /* Everything up to here is in the batch's files or committed. Always true. */
 bool capture_set_position(struct capture *capture, const char *position, int64_t time_us);
 
@@ -235,6 +246,7 @@ bool full_load_record_tables(struct capture *capture, struct capture_table **tab
 
 /* Starts one under `name`; an older one of the same name, read before a reconnect, is forgotten. */
 struct capture_prepared *capture_prepared_begin(struct capture *capture, const char *name, const char *begin_position);
+/* A row, or a truncate. */
 bool capture_prepared_add(struct capture *capture, struct capture_prepared *prepared, const struct source_event *event,
                           struct error *err);
 /* For savepoints within it: how much is recorded, and back to that. */

@@ -136,6 +136,19 @@ static bool row(struct capture *capture, const struct source_event *event, struc
                                      event->old, err);
 }
 
+void capture_truncate_table(struct capture *capture, struct capture_table *table) {
+    if (table->source->current == NULL) {
+        log_warning("table %s.%s: nothing of it was captured yet, so there is nothing to truncate", table->row.schema,
+                    table->row.name);
+        return;
+    }
+    if (capture->in_transaction)
+        touch(capture, table);
+    table->truncate =
+        (struct capture_truncate){.version = table->source->current, .outputs_before = table->output_count};
+    capture->position_moved = true; /* there is something to commit */
+}
+
 /* The position behind what is finished, unless it was there already. */
 static bool advance(struct capture *capture, const struct source_event *event) {
     if (capture->batch_started_ms == 0)
@@ -222,10 +235,10 @@ static bool truncate_or_drop(struct capture *capture, const struct source_event 
     bool drop = event->kind == SOURCE_DROP;
     enum ddl_action action = drop ? source->on_drop : source->on_truncate;
     struct capture_table *table = capture_table_get(capture, event->table);
-    bool applied;
-    if (!is_applied_up_to(capture, event->position, &applied, err))
+    bool applied = capture->replaying;
+    if (event->position != NULL && !is_applied_up_to(capture, event->position, &applied, err))
         return false;
-    if (applied)
+    if ((applied && capture->recording == NULL) || event->table->stopped)
         return true;
     log_info("table %s.%s was %s at the source; on_%s: %s", table->row.schema, table->row.name,
              drop ? "dropped" : "truncated", drop ? "drop" : "truncate",
@@ -243,9 +256,11 @@ static bool truncate_or_drop(struct capture *capture, const struct source_event 
                     "(source.on_%s: apply "
                     "removes them)",
                     table->row.schema, table->row.name, drop ? "drop" : "truncate");
-    if (action == DDL_APPLY && !capture_truncate_table(capture, table, err))
-        return false;
-    return advance(capture, event);
+    if (action == DDL_APPLY && capture->recording != NULL)
+        return capture_prepared_add(capture, capture->recording, event, err);
+    if (action == DDL_APPLY)
+        capture_truncate_table(capture, table);
+    return event->position == NULL || advance(capture, event);
 }
 
 bool capture_handle_event(struct capture *capture, const struct source_event *event, struct error *err) {

@@ -371,6 +371,100 @@ static void test_truncate_is_a_full_load_of_nothing(void **state) {
     assert_true(strcmp(table->row.full_load_after, table->row.committed) < 0);
 }
 
+static bool has_load(struct fixture *f, const char *name) {
+    struct error err = {0};
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    bool found = store_read_all(f->capture.raw, name, 1 << 20, &text, &err);
+    buf_deinit(&text);
+    return found;
+}
+
+/* The name of the batch's change file that has this text. */
+static bool is_in_file(struct fixture *f, const char *base_name, const char *text) {
+    struct error err = {0};
+    struct buf all;
+    buf_init(&all, 1 << 20);
+    char path[128];
+    snprintf(path, sizeof path, "s/a/%s", base_name);
+    bool found = store_read_all(f->capture.raw, path, 1 << 20, &all, &err) && strstr(all.data, text) != NULL;
+    buf_deinit(&all);
+    return found;
+}
+
+static void truncate_a(struct fixture *f) {
+    feed(f, &(struct source_event){.kind = SOURCE_TRUNCATE, .table = table_of(f, "a")});
+}
+
+static void test_truncate_within_a_transaction_parts_its_rows(void **state) {
+    struct fixture *f = *state;
+    define(f, "a", two_columns, 2);
+    begin(f, "0001", NULL);
+    row(f, "a", CHANGE_INSERT, "1", "before", NULL);
+    truncate_a(f);
+    row(f, "a", CHANGE_INSERT, "2", "between", NULL);
+    truncate_a(f);
+    row(f, "a", CHANGE_INSERT, "3", "after", NULL);
+    end(f, SOURCE_COMMIT, "0002", NULL);
+    assert_false(has_load(f, "s/a/LOAD00000001.csv"));
+    commit_batch(f);
+    assert_true(has_load(f, "s/a/LOAD00000001.csv"));
+    assert_raw(f, "a", "Op,id,v\nI,1,before\nOp,id,v\nI,2,between\nOp,id,v\nI,3,after\n");
+    const struct capture_table *table = table_of(f, "a")->user;
+    assert_int_equal(table->row.full_load, FULL_LOAD_DONE);
+    assert_true(is_in_file(f, table->row.full_load_after, "between"));
+    assert_true(is_in_file(f, table->row.committed, "after"));
+    /* The next one replaces its file. */
+    begin(f, "0002", NULL);
+    truncate_a(f);
+    end(f, SOURCE_COMMIT, "0003", NULL);
+    const char *before = table->row.committed;
+    commit_batch(f);
+    assert_string_equal(table->row.full_load_after, before);
+    assert_false(has_load(f, "s/a/LOAD00000001.csv"));
+    assert_true(has_load(f, "s/a/LOAD00000002.csv"));
+}
+
+static void test_truncate_that_did_not_happen(void **state) {
+    struct fixture *f = *state;
+    struct error err = {0};
+    define(f, "a", two_columns, 2);
+    begin(f, "0001", NULL);
+    row(f, "a", CHANGE_INSERT, "1", "x", NULL);
+    end(f, SOURCE_COMMIT, "0002", NULL);
+    begin(f, "0002", NULL);
+    truncate_a(f);
+    row(f, "a", CHANGE_INSERT, "2", "y", NULL);
+    assert_true(capture_abandon_transaction(&f->capture, &err)); /* as a lost connection does */
+    begin(f, "0002", NULL);
+    end(f, SOURCE_SAVEPOINT, NULL, "p");
+    truncate_a(f);
+    end(f, SOURCE_ROLLBACK_TO, NULL, "p");
+    row(f, "a", CHANGE_INSERT, "3", "z", NULL);
+    end(f, SOURCE_COMMIT, "0003", NULL);
+    commit_batch(f);
+    assert_false(has_load(f, "s/a/LOAD00000001.csv"));
+    assert_raw(f, "a", "Op,id,v\nI,1,x\nI,3,z\n");
+}
+
+static void test_truncate_within_a_prepared_transaction(void **state) {
+    struct fixture *f = *state;
+    define(f, "a", two_columns, 2);
+    begin(f, "0001", "p");
+    row(f, "a", CHANGE_INSERT, "1", "before", NULL);
+    truncate_a(f);
+    row(f, "a", CHANGE_INSERT, "2", "after", NULL);
+    end(f, SOURCE_PREPARE, "0002", "p");
+    commit_batch(f);
+    assert_false(has_load(f, "s/a/LOAD00000001.csv"));
+    end(f, SOURCE_COMMIT_PREPARED, "0003", "p");
+    commit_batch(f);
+    const struct capture_table *table = table_of(f, "a")->user;
+    assert_true(has_load(f, "s/a/LOAD00000001.csv"));
+    assert_true(is_in_file(f, table->row.full_load_after, "before"));
+    assert_true(is_in_file(f, table->row.committed, "after"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -386,6 +480,9 @@ int main(void) {
         TEST(test_a_restart_reads_prepared_rows_again_and_nothing_twice),
         TEST(test_leftovers_of_a_crash_are_removed),
         TEST(test_truncate_is_a_full_load_of_nothing),
+        TEST(test_truncate_within_a_transaction_parts_its_rows),
+        TEST(test_truncate_that_did_not_happen),
+        TEST(test_truncate_within_a_prepared_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
