@@ -91,8 +91,7 @@ static bool find_relation(const struct postgres_stream *stream, uint32_t oid, st
                                      stream->group.open ? "not described" : "in no transaction");
 }
 
-static bool truncate_tables(struct postgres_stream *stream, const struct pgoutput_message *message,
-                            struct error *err) {
+static bool truncate_tables(struct postgres_stream *stream, const struct pgoutput_message *message, struct error *err) {
     for (size_t i = 0; i < message->truncate.relation_count; i++) {
         struct pgstream_relation *relation;
         bool wanted;

@@ -95,7 +95,8 @@ static bool choose_interval(struct postgres_stream *stream, struct error *err) {
     bool ok = postgres_conn_query(stream->log, &arena, &result, err,
                                   "SELECT setting::int / 4 FROM pg_catalog.pg_settings WHERE name = "
                                   "'wal_sender_timeout' AND setting::int > 0");
-    int64_t interval_ms = ok && result.row_count > 0 ? atoll(postgres_result_cell(&result, 0, 0)) : REPLY_INTERVAL_MAX_MS;
+    int64_t interval_ms =
+        ok && result.row_count > 0 ? atoll(postgres_result_cell(&result, 0, 0)) : REPLY_INTERVAL_MAX_MS;
     if (interval_ms > REPLY_INTERVAL_MAX_MS)
         interval_ms = REPLY_INTERVAL_MAX_MS;
     stream->reply.interval_ms = interval_ms < REPLY_INTERVAL_MIN_MS ? REPLY_INTERVAL_MIN_MS : (int)interval_ms;

@@ -10,11 +10,6 @@
 
 #include "source/postgres_stream.h"
 
-static void count_null(struct postgres_stream *stream, struct postgres_type type) {
-    atomic_fetch_add(type.form == POSTGRES_DECIMAL ? &stream->source->nulled.nans : &stream->source->nulled.infinities,
-                     1);
-}
-
 static bool convert(struct postgres_stream *stream, const struct pgstream_relation *relation, size_t column,
                     const struct pgoutput_value *from, struct value *to, struct error *err) {
     *to = (struct value){.kind = VALUE_NULL};
@@ -23,9 +18,9 @@ static bool convert(struct postgres_stream *stream, const struct pgstream_relati
     else if (from->kind == PGOUTPUT_BINARY)
         return error_set(err, ERROR_DATA, "column \"%s\": a binary value, which was not asked for",
                          relation->wire.columns[column].name);
-    else if (from->kind == PGOUTPUT_TEXT && !postgres_type_convert(relation->types[column], from->data, from->len,
-                                                                   &stream->row_arena, to))
-        count_null(stream, relation->types[column]);
+    else if (from->kind == PGOUTPUT_TEXT &&
+             !postgres_type_convert(relation->types[column], from->data, from->len, &stream->row_arena, to))
+        atomic_fetch_add(&stream->source->nulled, 1);
     return true;
 }
 

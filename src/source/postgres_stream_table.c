@@ -76,8 +76,8 @@ static bool ask_types(struct postgres_conn *conn, struct arena *arena, struct pg
               postgres_conn_query(conn, arena, &result, err,
                                   "SELECT pg_catalog.format_type(u.oid, u.typmod), base.oid, base.typmod "
                                   "FROM pg_catalog.unnest('{%s}'::oid[], '{%s}'::int4[]) WITH ORDINALITY "
-                                  "u(oid, typmod, place) CROSS JOIN LATERAL " POSTGRES_TYPE_BASE("u.oid", "u.typmod")
-                                  " ORDER BY u.place",
+                                  "u(oid, typmod, place) CROSS JOIN LATERAL " POSTGRES_TYPE_BASE(
+                                      "u.oid", "u.typmod") " ORDER BY u.place",
                                   oids.data, typmods.data);
     for (size_t i = 0; ok && i < wire->column_count; i++) {
         columns[i].source_type = postgres_result_cell(&result, i, 0);
