@@ -16,10 +16,9 @@
 #include "config/suggest.h"
 
 const struct command *const commands[] = {
-    &command_init,       &command_check, &command_capture,  &command_tables_list,
-    &command_tables_set, &command_load,  &command_maintain, &command_catalog_sync,
-    &command_query,      &command_run,   &command_status,   &command_demo,
-    &command_help,       NULL,
+    &command_init,   &command_check,     &command_capture,      &command_tables_list, &command_tables_set,
+    &command_load,   &command_maintain,  &command_catalog_sync, &command_query,       &command_run,
+    &command_status, &command_drop_slot, &command_demo,         &command_help,        NULL,
 };
 
 const struct command_flag cli_flags[] = {

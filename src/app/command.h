@@ -61,6 +61,7 @@ extern const struct command command_catalog_sync;
 extern const struct command command_query;
 extern const struct command command_run;
 extern const struct command command_status;
+extern const struct command command_drop_slot;
 extern const struct command command_demo;
 extern const struct command command_help;
 

@@ -114,6 +114,7 @@ static bool current_position(struct source *base, struct arena *arena, const cha
     return ok;
 }
 
+/* A full load's position is reached behind everything that its snapshot may have seen. */
 static bool position_reached(struct source *base, const char *position, const char *target, bool *out,
                              struct error *err) {
     (void)base;
@@ -122,7 +123,7 @@ static bool position_reached(struct source *base, const char *position, const ch
     arena_init(&arena);
     bool ok =
         postgres_position_parse(&mine, position, &arena, err) && postgres_position_parse(&theirs, target, &arena, err);
-    *out = ok && mine.lsn >= theirs.lsn;
+    *out = ok && mine.lsn >= (theirs.has_snapshot ? theirs.end_lsn : theirs.lsn);
     arena_deinit(&arena);
     return ok;
 }

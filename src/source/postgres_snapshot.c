@@ -68,6 +68,17 @@ static bool begin_first(struct postgres_snapshot *snapshot, const char **id, str
     return true;
 }
 
+/* Without a commit behind it, a busy server that falls silent may keep its log's last page to itself for up to 15 s
+ * (bgwriter.c, LOG_SNAPSHOT_INTERVAL_MS), and the end of the snapshot would be reached as late. */
+static void flush_log(struct postgres_snapshot *snapshot) {
+    struct error ignored; /* a standby, or who may not: then it is waited for */
+    struct postgres_conn *conn = postgres_source_lock(snapshot->source, &ignored);
+    if (conn == NULL)
+        return;
+    postgres_conn_run(conn, &ignored, "SELECT pg_catalog.pg_logical_emit_message(true, 'sluice', 'snapshot')");
+    postgres_source_unlock(snapshot->source);
+}
+
 static bool begin(struct postgres_snapshot *snapshot, struct error *err) {
     const struct config_source *config = &snapshot->source->config->source;
     const char *id = NULL;
@@ -82,6 +93,7 @@ static bool begin(struct postgres_snapshot *snapshot, struct error *err) {
         if (!ok)
             return error_prefix(err, "reader %u of the snapshot", i + 1);
     }
+    flush_log(snapshot);
     return true;
 }
 

@@ -108,6 +108,7 @@ void capture_close(struct capture *capture) {
     mem_free(capture->committed.restart_position);
     mem_free(capture->committed.source_time);
     mem_free(capture->position);
+    mem_free(capture->log_start);
     mem_free(capture->source_time);
     arena_deinit(&capture->arena);
 }
@@ -196,13 +197,51 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
     return ok;
 }
 
+/* The log is gone from where it would be read on. */
+static bool lose_log(struct capture *capture, const char *lost, struct error *err) {
+    if (capture->config->source.on_lost_slot == LOST_SLOT_STOP)
+        return error_set(err, ERROR_OUTSIDE,
+                         "%s. What changed since then is not to be had: `sluice capture --reload` loads all tables in "
+                         "full again, and source.on_lost_slot: reload does so by itself",
+                         lost);
+    log_warning("%s; all tables are loaded in full again", lost);
+    return capture_forget_all(capture, err);
+}
+
+/* Where the server keeps its log for us only: that it does, before anything is read. */
+static bool prepare_log(struct capture *capture, struct error *err) {
+    const char *start = NULL, *lost = NULL;
+    struct arena arena;
+    arena_init(&arena);
+    bool ok = source_prepare_log(capture->source, capture->position, &arena, &start, &lost, err);
+    if (ok && lost != NULL)
+        ok = lose_log(capture, lost, err) && source_prepare_log(capture->source, NULL, &arena, &start, &lost, err);
+    mem_free(capture->log_start);
+    capture->log_start = mem_strdup(start);
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* A position that the user names must be in the log that is kept. */
+static bool check_start(struct capture *capture, const char *start, struct arena *arena, struct error *err) {
+    const char *unused, *lost;
+    return source_prepare_log(capture->source, start, arena, &unused, &lost, err) &&
+           (lost == NULL || error_set(err, ERROR_CONFIG, "source.start_position: %s", lost));
+}
+
 static bool choose_start(struct capture *capture, struct error *err) {
     if (capture->position != NULL)
         return true;
     const char *start = capture->config->source.start_position;
     struct arena arena;
     arena_init(&arena);
-    bool ok = start != NULL || source_current_position(capture->source, &arena, &start, err);
+    bool ok = true;
+    if (start != NULL)
+        ok = check_start(capture, start, &arena, err);
+    else if (capture->log_start != NULL)
+        start = capture->log_start;
+    else
+        ok = source_current_position(capture->source, &arena, &start, err);
     if (ok) {
         capture_set_position(capture, start, 0);
         ok = capture_commit(capture, err);
@@ -214,6 +253,8 @@ static bool choose_start(struct capture *capture, struct error *err) {
 /* Once connected: full loads, then changes. */
 static bool capture_connected(struct capture *capture, char **target, struct error *err) {
     if (capture->commit_open && !capture_commit(capture, err))
+        return false;
+    if (!capture->full_load_only && !prepare_log(capture, err))
         return false;
     if (!capture->cdc_only &&
         (!capture_commit_state(capture, "full load", NULL, err) || !full_load_run(capture, NULL, err)))

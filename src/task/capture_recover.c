@@ -109,6 +109,13 @@ static bool forget_full_loads(struct capture *capture, struct error *err) {
     return true;
 }
 
+bool capture_forget_all(struct capture *capture, struct error *err) {
+    capture->reload_schema = capture->reload_table = NULL;
+    while (capture->prepared != NULL) /* their COMMIT PREPARED is not to be had either */
+        capture_prepared_remove(capture, capture->prepared);
+    return forget_full_loads(capture, err);
+}
+
 bool capture_recover(struct capture *capture, struct error *err) {
     struct arena arena;
     arena_init(&arena);

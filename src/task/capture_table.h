@@ -106,6 +106,7 @@ struct capture {
     } committed;
     char *position, *source_time; /* as of the last finished transaction; owned */
     bool position_moved;          /* since the last commit */
+    char *log_start; /* from where the server keeps its log for us, when the task has no position yet; NULL: it says none */
 
     /* the batch: everything since the last commit */
     int64_t batch_started_ms; /* monotonic; 0: the batch is empty */
@@ -233,6 +234,8 @@ bool capture_set_position(struct capture *capture, const char *position, int64_t
 
 /* --- capture_recover.c: state -> memory at start, leftovers removed */
 bool capture_recover(struct capture *capture, struct error *err);
+/* All tables are loaded in full again, and the log is read from where they begin: as --reload. */
+bool capture_forget_all(struct capture *capture, struct error *err);
 
 /* --- full_load.c */
 /* Loads in full every table of the source that is not loaded yet; `only` limits it to one (NULL: all). A new task gets its
