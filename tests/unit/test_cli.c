@@ -92,7 +92,7 @@ static const struct {
     {"", "a command is missing"},
     {"qurey x", "unknown command \"qurey\"; did you mean \"query\"?"},
     {"zzzzzz", "unknown command \"zzzzzz\"; known are: init, check, capture, tables list, tables set, load, maintain, "
-               "catalog sync, query, run, status, demo, help"},
+               "catalog sync, query, run, status, drop-slot, demo, help"},
     {"tables", "\"tables\" is half a command; known are: tables list, tables set"},
     {"tables lst", "unknown command \"tables lst\"; did you mean \"tables list\"?"},
     {"load --tabel x", "unknown flag \"tabel\"; did you mean \"table\"?"},
