@@ -23,6 +23,7 @@ const struct state_ops *const registry_states[] = {
 const struct source_ops *const registry_sources[] = {
     &source_mysql_ops,
     &source_mariadb_ops,
+    &source_postgres_ops,
     NULL,
 };
 

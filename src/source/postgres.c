@@ -9,6 +9,7 @@
 #include "source/postgres_slot.h"
 #include "source/postgres_snapshot.h"
 #include "source/postgres_source.h"
+#include "source/postgres_stream.h"
 
 enum { NAME_BYTES_MAX = 63 }; /* NAMEDATALEN - 1 */
 
@@ -148,6 +149,10 @@ const struct source_ops source_postgres_ops = {
     .snapshot_position = postgres_snapshot_position,
     .snapshot_read = postgres_snapshot_read,
     .snapshot_close = postgres_snapshot_close,
+    .stream_open = postgres_stream_open,
+    .stream_next = postgres_stream_next,
+    .stream_confirm = postgres_stream_confirm,
+    .stream_close = postgres_stream_close,
     .current_position = current_position,
     .position_reached = position_reached,
     .counters = counters,

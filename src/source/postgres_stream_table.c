@@ -37,9 +37,10 @@ static bool ask_columns(struct postgres_conn *conn, struct arena *arena, const s
                              "SELECT a.attnum, CASE WHEN NOT a.attisdropped THEN a.attname END, a.attnotnull, "
                              "a.atthasdef OR a.attidentity <> '', a.atthasmissing, "
                              "CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END, "
-                             "pg_catalog.array_position(i.indkey::int2[], a.attnum) "
+                             "CASE WHEN pg_catalog.array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts "
+                             "THEN pg_catalog.array_position(i.indkey::int2[], a.attnum) END "
                              "FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_index i "
-                             "ON i.indrelid = a.attrelid AND i.%s "
+                             "ON i.indrelid = a.attrelid AND i.indisvalid AND i.%s "
                              "WHERE a.attrelid = %" PRIu32 " AND a.attnum > 0 ORDER BY a.attnum",
                              wire->identity == 'i' ? "indisreplident" : "indisprimary", wire->oid))
         return false;
@@ -72,13 +73,14 @@ static bool ask_types(struct postgres_conn *conn, struct arena *arena, struct pg
         buf_printf(&oids, "%s%" PRIu32, i > 0 ? "," : "", wire->columns[i].type);
         buf_printf(&typmods, "%s%" PRId32, i > 0 ? "," : "", wire->columns[i].typmod);
     }
-    bool ok = wire->column_count == 0 ||
-              postgres_conn_query(conn, arena, &result, err,
-                                  "SELECT pg_catalog.format_type(u.oid, u.typmod), base.oid, base.typmod "
-                                  "FROM pg_catalog.unnest('{%s}'::oid[], '{%s}'::int4[]) WITH ORDINALITY "
-                                  "u(oid, typmod, place) CROSS JOIN LATERAL " POSTGRES_TYPE_BASE(
-                                      "u.oid", "u.typmod") " ORDER BY u.place",
-                                  oids.data, typmods.data);
+    bool ok =
+        wire->column_count == 0 ||
+        postgres_conn_query(
+            conn, arena, &result, err,
+            "SELECT pg_catalog.format_type(u.oid, u.typmod), base.oid, base.typmod "
+            "FROM ROWS FROM (pg_catalog.unnest('{%s}'::oid[]), pg_catalog.unnest('{%s}'::int4[])) WITH ORDINALITY "
+            "u(oid, typmod, place) CROSS JOIN LATERAL " POSTGRES_TYPE_BASE("u.oid", "u.typmod") " ORDER BY u.place",
+            oids.data, typmods.data);
     for (size_t i = 0; ok && i < wire->column_count; i++) {
         columns[i].source_type = postgres_result_cell(&result, i, 0);
         relation->types[i] = postgres_type_of((uint32_t)strtoul(postgres_result_cell(&result, i, 1), NULL, 10),

@@ -170,6 +170,11 @@ static bool follow(struct capture *capture, struct source_stream *stream, const 
     return true;
 }
 
+/* A stop interrupts what still has to be encoded (Parquet): then the next start reads it again. */
+static bool commit_at_end(struct capture *capture, struct error *err) {
+    return capture_commit(capture, err) || err->kind == ERROR_CANCELLED;
+}
+
 /* From the log's position until the end that is asked for, or an error. What a transaction that broke off wrote is cut off
  * again, so that the batch ends where the position says. */
 static bool stream_changes(struct capture *capture, const char *target, struct error *err) {
@@ -185,6 +190,8 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
         log_info("following the log from %s", restart);
     capture->streamed = capture->streamed || ok;
     capture->stream = stream;
+    if (ok && capture->committed.restart_position != NULL)
+        source_stream_confirm(stream, capture->committed.restart_position);
     ok = ok && follow(capture, stream, target, err);
     struct error rewind_error;
     if (!capture_abandon_transaction(capture, &rewind_error)) {
@@ -192,6 +199,8 @@ static bool stream_changes(struct capture *capture, const char *target, struct e
             *err = rewind_error;
         ok = false;
     }
+    if (ok && capture->position_moved) /* while the source can be told */
+        ok = commit_at_end(capture, err);
     capture->stream = NULL;
     source_stream_close(stream);
     return ok;
@@ -319,11 +328,6 @@ static bool capture_loop(struct capture *capture, struct error *err) {
     }
     mem_free(target);
     return ok || cancel_requested();
-}
-
-/* A stop interrupts what still has to be encoded (Parquet): then the next start reads it again. */
-static bool commit_at_end(struct capture *capture, struct error *err) {
-    return capture_commit(capture, err) || err->kind == ERROR_CANCELLED;
 }
 
 bool capture_run(const struct config *config, const struct capture_options *options, struct error *err) {

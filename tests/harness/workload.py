@@ -174,7 +174,8 @@ class WriterThread(threading.Thread):
 
     def run(self):
         try:
-            writer = Writer(self.workload, self.workload.connect(), random.Random(self.seed), **self.options)
+            make = self.options.pop("make", Writer)
+            writer = make(self.workload, self.workload.connect(), random.Random(self.seed), **self.options)
             writer.run(self.transactions, self.ended)
             writer.connection.close()
         except BaseException as problem:  # noqa: BLE001 - join() raises it
