@@ -138,7 +138,8 @@ static const struct option source_options[] = {
      .max = 4096,
      .example = "table-mappings.json",
      .help = "A file with table mappings as AWS DMS writes them, in place of schema_filter and table_filter: which "
-             "tables are captured, and which of their rows (docs/table-mappings.md). A relative path begins at the "
+             "tables are captured, which of their rows, and under which names (docs/table-mappings.md). A relative "
+             "path begins at the "
              "folder of this file."},
     {.name = "tls",
      .kind = OPTION_BOOL,

@@ -2,7 +2,9 @@
  * raw files. The complete form is the table-mapping JSON of AWS DMS (docs/table-mappings.md says what of it is read).
  *
  *   rules                    struct mapping          parsed once, belongs to the configuration, never changes
- *   a filter of one version  struct mapping_filter   conditions with the places of their columns and literals by type */
+ *   a filter of one version  struct mapping_filter   conditions with the places of their columns and literals by type
+ *   a plan of one version    struct mapping_plan     the table that comes out, and where each of its columns comes from
+ *   a runner of a plan       struct mapping_runner   one thread's: makes rows of the one into rows of the other */
 #ifndef SLUICE_MAPPING_MAPPING_H
 #define SLUICE_MAPPING_MAPPING_H
 
@@ -103,5 +105,36 @@ enum mapping_pass {
  * type does not have. */
 bool mapping_filter_row(const struct mapping_filter *filter, const struct value *values, const struct value *old,
                         enum mapping_pass *out, struct error *err);
+
+/* --- what becomes of a table */
+
+/* The names that the raw zone and the lake have for a table of the source; in the arena. */
+struct mapping_name mapping_target(const struct mapping *mapping, struct arena *arena, const char *schema,
+                                   const char *table);
+
+struct mapping_plan;
+
+/* The plan for a version of a source's table, whose columns have ids; *out NULL: it goes through as it is. A column keeps its id
+ * under another name; an added one has that of its name in `previous` (what came out of the version before; NULL: none), or the
+ * next above *next_id. In the arena. Kind DATA: the rules cannot be applied to this version. */
+bool mapping_plan_new(const struct mapping *mapping, struct arena *arena, const struct table *source,
+                      const struct table *previous, uint32_t *next_id, const struct mapping_plan **out,
+                      struct error *err);
+/* What comes out, with the source's version number. */
+const struct table *mapping_plan_table(const struct mapping_plan *plan);
+/* False: only names differ, values stay where they are. */
+bool mapping_plan_changes_rows(const struct mapping_plan *plan);
+
+/* --- rows: one runner a thread; the plan is borrowed */
+
+struct mapping_runner;
+struct mapping_runner *mapping_runner_new(const struct mapping_plan *plan);
+void mapping_runner_free(struct mapping_runner *runner); /* NULL is fine */
+
+enum mapping_image { MAPPING_IMAGE_NEW, MAPPING_IMAGE_OLD, MAPPING_IMAGES };
+
+/* The target's values for a row of the source. They borrow from `values` and from the runner, until the next call for the same
+ * image. */
+const struct value *mapping_run(struct mapping_runner *runner, enum mapping_image image, const struct value *values);
 
 #endif

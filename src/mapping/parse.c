@@ -98,8 +98,8 @@ static bool id_is_taken(const struct mapping *mapping, const char *id) {
 }
 
 static bool read_rule(struct mapping *mapping, const json_t *json, struct rule *rule, struct error *err) {
-    static const char *const types[] = {"selection", "table-settings", NULL};
-    enum { TYPE_SELECTION };
+    static const char *const types[] = {"selection", "transformation", "table-settings", NULL};
+    enum { TYPE_SELECTION, TYPE_TRANSFORMATION };
     struct rule_source source = {.mapping = mapping};
     int type;
     if (!json_is_object(json))
@@ -113,6 +113,8 @@ static bool read_rule(struct mapping *mapping, const json_t *json, struct rule *
         return false;
     if (type == TYPE_SELECTION)
         return rule_read_selection(&source, json, rule, err);
+    if (type == TYPE_TRANSFORMATION)
+        return rule_read_transformation(&source, json, rule, err);
     return read_settings(&source, rule, err);
 }
 

@@ -8,7 +8,25 @@
 
 enum rule_kind { RULE_SELECTION, RULE_TRANSFORMATION, RULE_SETTINGS };
 
-enum rule_action { RULE_INCLUDE, RULE_EXCLUDE, RULE_EXPLICIT };
+enum rule_action {
+    RULE_INCLUDE,
+    RULE_EXCLUDE,
+    RULE_EXPLICIT,
+    /* of transformations */
+    RULE_RENAME,
+    RULE_LOWERCASE,
+    RULE_UPPERCASE,
+    RULE_ADD_PREFIX,
+    RULE_REMOVE_PREFIX,
+    RULE_REPLACE_PREFIX,
+    RULE_ADD_SUFFIX,
+    RULE_REMOVE_SUFFIX,
+    RULE_REPLACE_SUFFIX, /* the last that makes names */
+    RULE_REMOVE_COLUMN,
+    RULE_INCLUDE_COLUMN,
+};
+
+enum rule_target { RULE_SCHEMA, RULE_TABLE, RULE_COLUMN };
 
 /* One filter: its conditions are alternatives. */
 struct rule_condition {
@@ -31,6 +49,12 @@ struct rule {
     int64_t load_order;
     bool has_load_order;
     const char *effect; /* what it does to rows, as canonical JSON; NULL: nothing */
+
+    /* transformations */
+    enum rule_target target;
+    const char *column;            /* pattern; NULL: it speaks of no column */
+    const char *data_type;         /* of the columns that it speaks of, as AWS DMS names it; NULL: any */
+    const char *value, *old_value; /* a name, or a part of one */
 };
 
 struct mapping {
@@ -42,6 +66,21 @@ struct mapping {
 
 /* Does the rule speak of this table? */
 bool rule_is_of(const struct rule *rule, const char *schema, const char *table);
+/* A transformation of columns: of this one? */
+bool rule_is_of_column(const struct rule *rule, const struct table *table, const struct column *column);
+static inline bool rule_makes_names(const struct rule *rule) {
+    return rule->kind == RULE_TRANSFORMATION && rule->action >= RULE_RENAME && rule->action <= RULE_REPLACE_SUFFIX;
+}
+
+/* --- names.c */
+
+/* The name that a rule which makes names makes of one; in the arena. */
+const char *rule_make_name(const struct rule *rule, struct arena *arena, const char *name);
+
+/* --- data_type.c: types as AWS DMS names them */
+
+/* "int4", "numeric", …: the nearest name of a type. */
+const char *data_type_name(struct type type);
 
 /* --- parse.c: values of a rule's keys, for all kinds of rules */
 
@@ -65,5 +104,9 @@ bool rule_read_word(const struct rule_source *source, const json_t *object, cons
 
 /* --- parse_selection.c */
 bool rule_read_selection(const struct rule_source *source, const json_t *json, struct rule *rule, struct error *err);
+
+/* --- parse_transformation.c */
+bool rule_read_transformation(const struct rule_source *source, const json_t *json, struct rule *rule,
+                              struct error *err);
 
 #endif

@@ -7,6 +7,8 @@
 bool rule_is_of(const struct rule *rule, const char *schema, const char *table) {
     if (rule->kind == RULE_SETTINGS)
         return false;
+    if (rule->kind == RULE_TRANSFORMATION && rule->table == NULL)
+        return table_name_matches(rule->schema, schema);
     if (rule->kind == RULE_SELECTION && rule->action == RULE_EXPLICIT) /* names: "_" in them is only itself */
         return strcmp(rule->schema, schema) == 0 && strcmp(rule->table, table) == 0;
     return table_name_matches(rule->schema, schema) && table_name_matches(rule->table, table);

@@ -110,13 +110,9 @@ static void append_relation_select(const struct reading *reading, const char *sc
     buf_append_text(sql, " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\"");
 }
 
-static bool is_chosen(const struct config_source *config, const char *schema, const char *name) {
-    return table_name_matches(config->schema_filter, schema) && table_name_matches(config->table_filter, name);
-}
-
 static void take_relation(struct reading *reading, const struct postgres_result *rows, size_t row) {
     const char *schema = postgres_result_cell(rows, row, OF_SCHEMA), *name = postgres_result_cell(rows, row, OF_NAME);
-    if (!is_chosen(&reading->source->config->source, schema, name))
+    if (!source_chooses(&reading->source->config->source, schema, name))
         return;
     struct postgres_relation *relation = &reading->relations[reading->count];
     reading->sent[reading->count++] = postgres_result_cell(rows, row, OF_COLUMNS);

@@ -351,7 +351,7 @@ static bool check_unlogged(struct preflight *check, struct error *err) {
         return false;
     for (size_t i = 0; i < rows.row_count; i++) {
         const char *schema = postgres_result_cell(&rows, i, 0), *name = postgres_result_cell(&rows, i, 1);
-        if (table_name_matches(config->schema_filter, schema) && table_name_matches(config->table_filter, name))
+        if (source_chooses(config, schema, name))
             check_report_add(check->report, CHECK_WARNING, arena_printf(arena_of(check), "table %s.%s", schema, name),
                              arena_printf(arena_of(check), "ALTER TABLE %s.%s SET LOGGED;", quoted(check, schema),
                                           quoted(check, name)),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "mapping/mapping.h"
 #include "registry.h"
 
 /* ---- check report */
@@ -136,6 +137,12 @@ bool source_open(const struct config *config, struct source **out, struct error 
         if (strcmp(registry_sources[i]->name, engine) == 0)
             return registry_sources[i]->open(config, out, err) || error_prefix(err, "source");
     return fail_unknown(engine, err);
+}
+
+bool source_chooses(const struct config_source *config, const char *schema, const char *name) {
+    if (mapping_has_selection(config->mapping))
+        return mapping_selects(config->mapping, schema, name);
+    return table_name_matches(config->schema_filter, schema) && table_name_matches(config->table_filter, name);
 }
 
 void source_close(struct source *source) {

@@ -138,6 +138,9 @@ struct source_stream {
 bool source_open(const struct config *config, struct source **out, struct error *err);
 void source_close(struct source *source); /* NULL is fine */
 
+/* Is the table to be captured, by the table mappings' selection, and without one by schema_filter and table_filter? For backends. */
+bool source_chooses(const struct config_source *config, const char *schema, const char *name);
+
 /* Preflight: adds a line per finding. False only when the source could not be asked. */
 bool source_check(struct source *source, struct check_report *report, struct error *err);
 

@@ -29,6 +29,8 @@ static const struct field task_fields[] = {
 static const struct field table_fields[] = {
     {"schema", FIELD_TEXT, MEMBER(schema)},
     {"name", FIELD_TEXT, MEMBER(name)},
+    {"source_schema", FIELD_TEXT, MEMBER(source_schema)},
+    {"source_name", FIELD_TEXT, MEMBER(source_name)},
     {"full_load_position", FIELD_TEXT, MEMBER(full_load_position)},
     {"full_load_after", FIELD_TEXT, MEMBER(full_load_after)},
     {"full_load_version", FIELD_INT32, MEMBER(full_load_version)},
@@ -153,7 +155,9 @@ static bool schema_from_item(struct checkpoint_schema *out, struct arena *arena,
     out->first_file = arena_strdup(arena, json_string_value(json_object_get(item->attributes, "first_file")));
     if (out->first_file == NULL)
         out->first_file = "";
-    return table_from_json(arena, json_object_get(item->attributes, "table"), &out->table, err) ||
+    const json_t *source = json_object_get(item->attributes, "source");
+    return (table_from_json(arena, json_object_get(item->attributes, "table"), &out->table, err) &&
+            (source == NULL || table_from_json(arena, source, &out->source, err))) ||
            error_prefix(err, "schema version %s", item->key);
 }
 
@@ -255,11 +259,13 @@ void checkpoint_batch_add_table(struct checkpoint_batch *batch, const char *task
 }
 
 void checkpoint_batch_add_schema(struct checkpoint_batch *batch, const char *task, const struct table *table,
-                                 const char *first_file) {
+                                 const struct table *source, const char *first_file) {
     struct buf key = make_key(task, table->schema, table->name);
     buf_printf(&key, "/%06u", table->version);
     json_t *attributes = json_pack("{s:o, s:s}", "table", table_to_json(table), "first_file", first_file);
     assert(attributes != NULL);
+    if (source != NULL)
+        json_object_set_new(attributes, "source", table_to_json(source));
     add_write(batch, kind_schema, key.data, attributes);
 }
 

@@ -26,7 +26,8 @@ struct checkpoint_task {
 enum full_load_state { FULL_LOAD_NONE, FULL_LOAD_PENDING, FULL_LOAD_RUNNING, FULL_LOAD_DONE };
 
 struct checkpoint_table {
-    const char *schema, *name;
+    const char *schema, *name;               /* in the raw zone and the lake */
+    const char *source_schema, *source_name; /* in the source, where table mappings rename it; else NULL */
     enum full_load_state full_load;
     const char *full_load_position; /* the position that belongs to the full load's snapshot; NULL when not known */
     const char *full_load_after;    /* change files up to this name are older than the full load; NULL = none */
@@ -40,9 +41,9 @@ struct checkpoint_table {
     uint32_t version; /* current schema version; 0 = none yet */
     uint32_t next_column_id;
     const char
-        *lake_key; /* comma list: PrimaryKey of the controller's row, as capture knows it; updates of these columns
+        *lake_key;     /* comma list: PrimaryKey of the controller's row, as capture knows it; updates of these columns
                              are written as a delete and an insert; NULL = the source's own key */
-    const char *rules;   /* fingerprint of the table mappings that its rows went through; NULL = none */
+    const char *rules; /* fingerprint of the table mappings that its rows went through; NULL = none */
     const char *stopped; /* why this table is not captured any more; NULL when it is */
     struct state_item item;
 };
@@ -50,6 +51,7 @@ struct checkpoint_table {
 /* A schema version, and the first change file that has it ("" for the version of the full load). */
 struct checkpoint_schema {
     struct table *table;
+    struct table *source; /* the source's version, where table mappings make another of it; else NULL */
     const char *first_file;
 };
 
@@ -77,7 +79,7 @@ void checkpoint_batch_free(struct checkpoint_batch *batch);
 void checkpoint_batch_add_task(struct checkpoint_batch *batch, const char *task, const struct checkpoint_task *row);
 void checkpoint_batch_add_table(struct checkpoint_batch *batch, const char *task, const struct checkpoint_table *row);
 void checkpoint_batch_add_schema(struct checkpoint_batch *batch, const char *task, const struct table *table,
-                                 const char *first_file);
+                                 const struct table *source, const char *first_file);
 /* Kind CONFLICT: another owner claimed the task. Nothing is written unless it returns true; then the batch is empty
  * and may be used again. */
 bool checkpoint_batch_commit(struct checkpoint_batch *batch, struct state *state, struct error *err);

@@ -122,8 +122,9 @@ void capture_add_versions(const struct capture *capture, const struct capture_ta
                           struct checkpoint_batch *batch) {
     for (size_t i = 0; i < table->new_version_count; i++) {
         char first_file[RAW_NAME_BYTES];
-        first_file_of(capture, table, table->new_versions[i], first_file);
-        checkpoint_batch_add_schema(batch, capture->config->task, table->new_versions[i], first_file);
+        const struct capture_version *version = &table->new_versions[i];
+        first_file_of(capture, table, version->table, first_file);
+        checkpoint_batch_add_schema(batch, capture->config->task, version->table, version->source, first_file);
     }
 }
 

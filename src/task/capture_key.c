@@ -42,7 +42,7 @@ static bool is_date(struct type type) {
 }
 
 static void settle_key(struct capture_table *table) {
-    const struct table *version = table->source->current;
+    const struct table *version = table->target;
     if (table->key_of == version)
         return;
     mem_free(table->key);
@@ -64,7 +64,7 @@ static void settle_key(struct capture_table *table) {
 bool capture_key_is_whole(struct capture_table *table, const struct value *values, struct error *err) {
     settle_key(table);
     for (size_t i = 0; i < table->key_date_count; i++) {
-        const struct column *column = &table->source->current->columns[table->key_dates[i]];
+        const struct column *column = &table->target->columns[table->key_dates[i]];
         if (values[table->key_dates[i]].kind == VALUE_NULL)
             return error_set(err, ERROR_DATA,
                              "a row of table %s.%s has a zero date ('0000-00-00') or one that does not exist in the "
@@ -110,7 +110,7 @@ const char *capture_key_configured(const struct capture *capture, struct arena *
 
 /* A column by which updates were not told apart so far; NULL: none. */
 static const char *find_new_column(const struct capture_table *table, const char *key) {
-    const struct table *version = table->source->current;
+    const struct table *version = table->target;
     for (size_t i = 0; version != NULL && i < version->column_count; i++) {
         const char *name = version->columns[i].name;
         if (list_has(key, name) && !list_has(table->row.lake_key, name) && !is_source_key(version, i))

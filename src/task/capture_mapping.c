@@ -8,17 +8,106 @@
 
 #include "base/log.h"
 #include "task/capture_table.h"
+#include "task/column_names.h"
 
 /* --- the rules of a table */
 
+static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
+
+static bool same_table(const struct table *a, const struct table *b) {
+    if (a->column_count != b->column_count || a->key_count != b->key_count)
+        return false;
+    for (size_t i = 0; i < a->column_count; i++) {
+        const struct column *left = &a->columns[i], *right = &b->columns[i];
+        if (left->id != right->id || strcmp(left->name, right->name) != 0 || left->nullable != right->nullable ||
+            !type_equal(left->type, right->type))
+            return false;
+    }
+    return a->key_count == 0 || memcmp(a->key, b->key, a->key_count * sizeof *a->key) == 0;
+}
+
+/* What the rules make of the source's version. */
+struct binding {
+    const struct mapping_filter *filter;
+    const struct mapping_plan *plan;
+    const struct table *target;
+};
+
+static bool bind(const struct capture *capture, struct capture_table *table, struct binding *out, struct error *why) {
+    const struct mapping *mapping = capture->config->source.mapping;
+    const struct table *source = table->source->current;
+    if (!mapping_bind_filter(mapping, &table->arena, source, &out->filter, why) ||
+        !mapping_plan_new(mapping, &table->arena, source, table->target, &table->row.next_column_id, &out->plan, why))
+        return false;
+    out->target = out->plan != NULL ? mapping_plan_table(out->plan) : source;
+    return column_names_check(out->target->columns, out->target->column_count,
+                              capture->config->raw.timestamp_column_name, why);
+}
+
+static void add_version(struct capture_table *table) {
+    table->row.version = table->target->version;
+    table->row_changed = true;
+    table->new_versions = mem_grow(table->new_versions, table->new_version_count, &table->new_version_capacity,
+                                   sizeof *table->new_versions);
+    table->new_versions[table->new_version_count++] = (struct capture_version){
+        .table = table->target, .source = table->target != table->source->current ? table->source->current : NULL};
+}
+
+/* Version numbers are of what comes out: with other rules the same version of the source makes a new one. */
+static bool rebind(struct capture *capture, struct capture_table *table, struct error *why) {
+    struct binding binding;
+    if (!bind(capture, table, &binding, why))
+        return false;
+    bool numbered = table->target != NULL && table->target->version == binding.target->version;
+    bool known = numbered && same_table(table->target, binding.target);
+    if (numbered && !known) {
+        capture_table_set_version(table, table->source->current, NULL, 0);
+        if (!bind(capture, table, &binding, why))
+            return false;
+    }
+    capture_mapping_deinit(table);
+    table->bound = table->source->current;
+    table->target = binding.target;
+    table->filter = binding.filter;
+    if (binding.plan != NULL && mapping_plan_changes_rows(binding.plan)) {
+        table->plan = binding.plan;
+        table->runner = mapping_runner_new(binding.plan);
+    }
+    if (!known)
+        add_version(table);
+    return true;
+}
+
+void capture_mapping_deinit(struct capture_table *table) {
+    mapping_runner_free(table->runner);
+    table->runner = NULL;
+    table->plan = NULL;
+}
+
 bool capture_mapping_bind(struct capture *capture, struct capture_table *table, bool *fine, struct error *err) {
     struct error why;
-    *fine = mapping_bind_filter(capture->config->source.mapping, &table->arena, table->source->current, &table->filter,
-                                &why);
+    *fine = table->bound == table->source->current || rebind(capture, table, &why);
     return *fine || capture_table_stop(capture, table, why.message, err);
 }
 
-static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
+bool capture_mapping_check_name(const struct capture *capture, const struct capture_table *table, struct error *err) {
+    size_t count;
+    struct source_table *const *all = source_tables_all(capture->tables, &count);
+    if (table->row.source_schema == NULL && capture->config->source.mapping == NULL)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        const struct capture_table *other = all[i]->user;
+        if (other == NULL || other == table || strcmp(other->row.schema, table->row.schema) != 0 ||
+            strcmp(other->row.name, table->row.name) != 0)
+            continue;
+        return error_set(err, ERROR_CONFIG,
+                         "%s: tables %s.%s and %s.%s of the source would both be %s.%s: give one another name, or "
+                         "exclude it",
+                         capture->config->source.table_mappings, other->source->schema, other->source->name,
+                         table->source->schema, table->source->name, table->row.schema, table->row.name);
+    }
+    return true;
+}
 
 static void load_again(struct capture *capture, struct capture_table *table) {
     const char *schema = table->row.schema, *name = table->row.name;
@@ -58,8 +147,7 @@ void capture_mapping_recover(struct capture *capture, struct capture_table *tabl
         load_again(capture, table);
     }
     struct error why;
-    if (table->source->current == NULL ||
-        mapping_bind_filter(mapping, &table->arena, table->source->current, &table->filter, &why))
+    if (table->source->current == NULL || rebind(capture, table, &why))
         return;
     /* A full load, which takes the definition of now, may be the way out: then it is bound again. */
     table->row.stopped = arena_strdup(&table->arena, why.message);
@@ -99,9 +187,7 @@ static bool filter_update(const struct capture_table *table, struct capture_chan
     }
     if (was == MAPPING_PASSES)
         return true;
-    /* The lake may not have the row: it has to be sent whole. */
-    if (has_unchanged(change->values, table->source->current->column_count))
-        return error_unclear(err);
+    change->has_to_be_whole = true;
     if (was == MAPPING_FAILS) {
         change->op = CHANGE_INSERT;
         change->old = NULL;
@@ -109,7 +195,7 @@ static bool filter_update(const struct capture_table *table, struct capture_chan
     return true;
 }
 
-bool capture_mapping_filter(const struct capture_table *table, struct capture_change *change, struct error *err) {
+static bool filter_change(const struct capture_table *table, struct capture_change *change, struct error *err) {
     enum mapping_pass pass;
     if (change->op == CHANGE_UPDATE)
         return filter_update(table, change, err);
@@ -119,6 +205,20 @@ bool capture_mapping_filter(const struct capture_table *table, struct capture_ch
         return error_unclear(err);
     change->left_out = pass == MAPPING_FAILS; /* a delete that is unclear does no harm */
     return true;
+}
+
+bool capture_mapping_change(const struct capture_table *table, struct capture_change *change, struct error *err) {
+    if (table->filter != NULL && !filter_change(table, change, err))
+        return false;
+    if (change->left_out)
+        return true;
+    if (table->plan != NULL) {
+        change->values = mapping_run(table->runner, MAPPING_IMAGE_NEW, change->values);
+        if (change->old != NULL)
+            change->old = mapping_run(table->runner, MAPPING_IMAGE_OLD, change->old);
+    }
+    return !change->has_to_be_whole || !has_unchanged(change->values, table->target->column_count) ||
+           error_unclear(err);
 }
 
 /* --- the order of full loads */

@@ -39,15 +39,18 @@ static bool remove_leftovers(struct capture *capture, struct capture_table *tabl
     return ok;
 }
 
-/* Strings of the row move to the table's own arena. */
+/* Strings of the row move to the table's own arena; its names are there already. */
 static void adopt_row(struct capture_table *table, struct checkpoint_table *row) {
+    const struct checkpoint_table names = table->row;
     struct state_item item = row->item;
     row->item = (struct state_item){0};
     state_item_deinit(&table->row.item);
     table->row = *row;
     table->row.item = item;
-    table->row.schema = table->source->schema;
-    table->row.name = table->source->name;
+    table->row.schema = names.schema;
+    table->row.name = names.name;
+    table->row.source_schema = names.source_schema;
+    table->row.source_name = names.source_name;
     table->row.full_load_position = arena_strdup(&table->arena, row->full_load_position);
     table->row.full_load_after = arena_strdup(&table->arena, row->full_load_after);
     table->row.committed = arena_strdup(&table->arena, row->committed);
@@ -58,17 +61,49 @@ static void adopt_row(struct capture_table *table, struct checkpoint_table *row)
     table->known = true;
 }
 
-static bool recover_table(struct capture *capture, struct checkpoint_table *row, struct error *err) {
-    struct source_table *source = source_tables_add(capture->tables, row->schema, row->name);
-    struct capture_table *table = capture_table_get(capture, source);
+/* The rules give its table another name now: what was captured stays as it is, and the table begins anew under that name. */
+static bool leave_row(struct capture *capture, struct checkpoint_table *row, const struct mapping_name *target,
+                      struct error *err) {
+    if (row->stopped != NULL)
+        return true;
+    char *why = mem_printf("the table mappings name it %s.%s now", target->schema, target->table);
+    log_warning("table %s.%s: %s; what is in the lake stays as it is", row->schema, row->name, why);
+    row->stopped = why;
+    struct checkpoint_batch *batch = checkpoint_batch_new();
+    checkpoint_batch_add_table(batch, capture->config->task, row);
+    bool ok = checkpoint_batch_commit(batch, capture->state, err);
+    checkpoint_batch_free(batch);
+    mem_free(why);
+    row->stopped = NULL;
+    return ok;
+}
+
+/* *out NULL: the table is captured under another name now. */
+static bool find_table(struct capture *capture, struct checkpoint_table *row, struct capture_table **out,
+                       struct error *err) {
+    const char *schema = row->source_schema != NULL ? row->source_schema : row->schema;
+    const char *name = row->source_name != NULL ? row->source_name : row->name;
+    struct mapping_name target = mapping_target(capture->config->source.mapping, &capture->arena, schema, name);
+    *out = NULL;
+    if (strcmp(target.schema, row->schema) != 0 || strcmp(target.table, row->name) != 0)
+        return leave_row(capture, row, &target, err);
+    *out = capture_table_get(capture, source_tables_add(capture->tables, schema, name));
+    return true;
+}
+
+static bool recover_table(struct capture *capture, struct capture_table *table, struct checkpoint_table *row,
+                          struct error *err) {
+    struct source_table *source = table->source;
     adopt_row(table, row);
     struct checkpoint_schema *schemas;
     size_t count;
     if (!checkpoint_list_schemas(capture->state, &table->arena, capture->config->task, row->schema, row->name, &schemas,
                                  &count, err))
         return false;
-    if (count > 0)
-        source->current = schemas[count - 1].table;
+    if (count > 0) {
+        table->target = schemas[count - 1].table;
+        source->current = schemas[count - 1].source != NULL ? schemas[count - 1].source : schemas[count - 1].table;
+    }
     source->skip_until = table->row.full_load_position;
     if (capture_mapping_leaves_out(capture, table))
         return true;
@@ -142,10 +177,10 @@ bool capture_recover(struct capture *capture, struct error *err) {
     capture->counted = json_deep_copy(capture->row.warnings);
     capture->row.warnings = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (!recover_table(capture, &rows[i], err))
-            goto done;
-        struct capture_table *table = source_tables_find(capture->tables, rows[i].schema, rows[i].name)->user;
-        if (!remove_leftovers(capture, table, err))
+        struct capture_table *table;
+        if (!find_table(capture, &rows[i], &table, err) ||
+            (table != NULL &&
+             (!recover_table(capture, table, &rows[i], err) || !remove_leftovers(capture, table, err))))
             goto done;
     }
     ok = !capture->reload || forget_full_loads(capture, err);

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "task/column_names.h"
 
 enum { CDC_BUFFERS_BYTES = 4 * 1024 * 1024 }; /* of all tables of a batch together */
 
@@ -15,15 +14,20 @@ struct capture_table *capture_table_get(struct capture *capture, struct source_t
     struct capture_table *table = mem_zalloc(sizeof *table);
     arena_init(&table->arena);
     table->source = source;
-    table->folder = raw_table_folder(&table->arena, source->schema, source->name);
-    table->row.schema = source->schema;
-    table->row.name = source->name;
+    const struct mapping *mapping = capture->config->source.mapping;
+    struct mapping_name target = mapping_target(mapping, &table->arena, source->schema, source->name);
+    table->folder = raw_table_folder(&table->arena, target.schema, target.table);
+    table->row.schema = target.schema;
+    table->row.name = target.table;
+    if (strcmp(target.schema, source->schema) != 0 || strcmp(target.table, source->name) != 0) {
+        table->row.source_schema = source->schema;
+        table->row.source_name = source->name;
+    }
     table->row_changed = true;
     /* Whatever is committed of it from here on, its rows so far are not in the raw zone. */
     table->row.full_load = capture->cdc_only ? FULL_LOAD_NONE : FULL_LOAD_PENDING;
-    table->row.lake_key = capture_key_configured(capture, &table->arena, source->schema, source->name);
-    table->row.rules =
-        mapping_fingerprint(capture->config->source.mapping, &table->arena, source->schema, source->name);
+    table->row.lake_key = capture_key_configured(capture, &table->arena, target.schema, target.table);
+    table->row.rules = mapping_fingerprint(mapping, &table->arena, source->schema, source->name);
     source->user = table;
     return table;
 }
@@ -37,6 +41,7 @@ void capture_table_free(struct capture_table *table) {
     mem_free(table->new_versions);
     mem_free(table->key);
     mem_free(table->key_dates);
+    capture_mapping_deinit(table);
     state_item_deinit(&table->row.item);
     arena_deinit(&table->arena);
     mem_free(table);
@@ -47,11 +52,6 @@ void capture_table_set_version(struct capture_table *table, const struct table *
     struct table *copy = table_copy(&table->arena, version);
     table_assign_ids(copy, table->source->current, renames, rename_count, &table->row.next_column_id);
     table->source->current = copy;
-    table->row.version = copy->version;
-    table->row_changed = true;
-    table->new_versions = mem_grow(table->new_versions, table->new_version_count, &table->new_version_capacity,
-                                   sizeof *table->new_versions);
-    table->new_versions[table->new_version_count++] = copy;
 }
 
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err) {
@@ -68,17 +68,13 @@ bool capture_table_stop(struct capture *capture, struct capture_table *table, co
     return true;
 }
 
-bool capture_table_check_names(struct capture *capture, struct capture_table *table, const struct table *version,
-                               bool *fine, struct error *err) {
-    struct error why;
-    *fine =
-        column_names_check(version->columns, version->column_count, capture->config->raw.timestamp_column_name, &why);
-    return *fine || capture_table_stop(capture, table, why.message, err);
-}
-
 bool capture_table_check_folder(struct capture *capture, struct capture_table *table, struct error *err) {
     if (table->known)
         return true;
+    if (!capture_mapping_check_name(capture, table, err)) {
+        table->row_changed = false;
+        return false;
+    }
     struct arena arena;
     arena_init(&arena);
     struct raw_files files;
@@ -145,17 +141,17 @@ static struct raw_output *current_output(struct capture *capture, struct capture
     bool is_emptied = table->truncate.version != NULL && table->truncate.outputs_before == table->output_count;
     if (table->output_count > 0 && !is_emptied) {
         struct capture_output *last = &table->outputs[table->output_count - 1];
-        if (last->version == table->source->current && raw_output_size(last->file) < rotate_bytes)
+        if (last->version == table->target && raw_output_size(last->file) < rotate_bytes)
             return last->file;
     }
     table->outputs = mem_grow(table->outputs, table->output_count, &table->output_capacity, sizeof *table->outputs);
     struct capture_output *next = &table->outputs[table->output_count++];
     *next = (struct capture_output){
-        .file = raw_output_new(&capture->output_settings, table->folder, table->source->current),
-        .version = table->source->current,
+        .file = raw_output_new(&capture->output_settings, table->folder, table->target),
+        .version = table->target,
     };
     if (capture->output_settings.dialect.header)
-        capture_write_header(capture, raw_output_buffer(next->file), table->source->current,
+        capture_write_header(capture, raw_output_buffer(next->file), table->target,
                              change_files_have_op(&capture->config->raw));
     return next->file;
 }
@@ -200,11 +196,10 @@ static bool write_record(struct capture *capture, struct capture_table *table, e
         return true;
     struct raw_output *output = current_output(capture, table);
     uint64_t before = raw_output_size(output);
-    if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, table->source->current,
-                             values, err))
+    if (!capture_record_fits(raw_output_buffer(output), &capture->output_settings.dialect, table->target, values, err))
         return capture_table_stop(capture, table, err->message, err);
     csv_write_record(raw_output_buffer(output), &capture->output_settings.dialect,
-                     change_files_have_op(raw) ? (char)op : 0, values, table->source->current->column_count,
+                     change_files_have_op(raw) ? (char)op : 0, values, table->target->column_count,
                      raw->timestamp_column_name != NULL ? capture->commit_time_text : NULL);
     uint64_t size = raw_output_size(output);
     table->counts.bytes += (int64_t)(size - before);
@@ -226,7 +221,7 @@ static bool has_unchanged(const struct value *values, size_t count) {
 
 static bool write_change(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, const struct value *old, struct error *err) {
-    const struct table *version = table->source->current;
+    const struct table *version = table->target;
     struct error why;
     if (op != CHANGE_DELETE && !capture_key_is_whole(table, values, &why))
         return capture_table_stop(capture, table, why.message, err);
@@ -247,12 +242,12 @@ static bool write_change(struct capture *capture, struct capture_table *table, e
 
 bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, const struct value *old, struct error *err) {
-    assert(table->source->current != NULL);
-    if (table->filter == NULL)
+    assert(table->target != NULL);
+    if (table->filter == NULL && table->plan == NULL)
         return write_change(capture, table, op, values, old, err);
     struct capture_change change = {.op = op, .values = values, .old = old};
     struct error why;
-    if (!capture_mapping_filter(table, &change, &why))
+    if (!capture_mapping_change(table, &change, &why))
         return capture_table_stop(capture, table, why.message, err);
     return change.left_out || write_change(capture, table, change.op, change.values, change.old, err);
 }

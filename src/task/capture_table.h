@@ -32,6 +32,12 @@ struct capture_mark {
     struct capture_counts counts;
 };
 
+/* A schema version that the state does not have yet. */
+struct capture_version {
+    const struct table *table;  /* as raw files and the lake have it */
+    const struct table *source; /* the source's, where table mappings make another of it; else NULL */
+};
+
 /* One file of the batch. */
 struct capture_output {
     struct raw_output *file;
@@ -41,7 +47,8 @@ struct capture_output {
 
 /* One table of the task. */
 struct capture_table {
-    struct source_table *source; /* names, current version; source->user points back */
+    struct source_table *source; /* names and version in the source; source->user points back */
+    const struct table *target;  /* the version that raw files have: the source's, or what table mappings make of it */
     const char *folder;          /* in the raw zone, with '/' at its end */
     struct arena arena;          /* lives as long as the table: versions, names */
     struct checkpoint_table row; /* as committed, and what the next commit will write; strings in the arena */
@@ -50,7 +57,7 @@ struct capture_table {
     char *load_error;            /* why its full load failed, for the thread that decides; in the arena */
     bool reload;                 /* loaded in full again although it was before: it had stopped, or is asked for */
 
-    const struct table **new_versions; /* versions that the state does not have yet, oldest first; in the arena */
+    struct capture_version *new_versions; /* oldest first; tables in the arena */
     size_t new_version_count, new_version_capacity;
 
     struct capture_output *outputs; /* files of the batch, oldest first; the last one takes the rows */
@@ -68,7 +75,10 @@ struct capture_table {
     size_t key_date_count;
     const struct table *key_of; /* what key and key_dates are of; NULL: not settled */
 
-    const struct mapping_filter *filter; /* which rows of the source's current version are captured; NULL: all */
+    const struct table *bound;           /* the source's version that filter, plan and target are of; NULL: none */
+    const struct mapping_filter *filter; /* which rows are captured; NULL: all */
+    const struct mapping_plan *plan;     /* what becomes of their values; NULL: they stay as they are */
+    struct mapping_runner *runner;       /* for changes from the log; NULL without a plan */
 };
 
 struct capture_savepoint {
@@ -140,16 +150,14 @@ void capture_close(struct capture *capture);
 /* The capture's table behind a source table; made when it is new. */
 struct capture_table *capture_table_get(struct capture *capture, struct source_table *source);
 void capture_table_free(struct capture_table *table);
-/* Takes a new version: ids, version number; the next row opens a new file. Copies. */
+/* Takes a new version of the source: ids, version number. Copies. capture_mapping_bind follows, which makes it the one that the
+ * next row opens a new file for. */
 void capture_table_set_version(struct capture_table *table, const struct table *version,
                                const struct column_rename *renames, size_t rename_count);
 /* No more events of this table: logs and records why. Its rows since the last finished transaction are forgotten. */
 bool capture_table_stop(struct capture *capture, struct capture_table *table, const char *reason, struct error *err);
 /* Fails when the raw zone has files of a table that the state does not know: another task wrote them, or the state was lost. */
 bool capture_table_check_folder(struct capture *capture, struct capture_table *table, struct error *err);
-/* False in *fine, and the table is stopped, when a column has a name that its files or the lake cannot have. */
-bool capture_table_check_names(struct capture *capture, struct capture_table *table, const struct table *version,
-                               bool *fine, struct error *err);
 /* Writes one change as one or two records; within a transaction. */
 bool capture_table_write(struct capture *capture, struct capture_table *table, enum change_op op,
                          const struct value *values, const struct value *old, struct error *err);
@@ -169,16 +177,21 @@ struct capture_change {
     enum change_op op;
     const struct value *values, *old; /* see struct source_event */
     bool left_out;                    /* nothing of it is written */
+    bool has_to_be_whole;             /* the lake may not have the row: a value that was not sent is missing */
 };
 
-/* To be called when the table has a new version. False in *fine, and the table is stopped, when the rules cannot be applied. */
+/* After a new version of the source, and before rows: settles the table's target. False in *fine, and the table is stopped, when
+ * the rules cannot be applied to it, or a column has a name that files or the lake cannot have. */
 bool capture_mapping_bind(struct capture *capture, struct capture_table *table, bool *fine, struct error *err);
 /* At the start: true when the rules do not select the table, which stops it until they do. */
 bool capture_mapping_leaves_out(struct capture *capture, struct capture_table *table);
 /* At the start: binds the rules to what the state knows; a table whose rules changed will be loaded in full again. */
 void capture_mapping_recover(struct capture *capture, struct capture_table *table);
-/* For a table with a filter. Kind DATA: the table cannot be captured on. */
-bool capture_mapping_filter(const struct capture_table *table, struct capture_change *change, struct error *err);
+void capture_mapping_deinit(struct capture_table *table);
+/* For a table with a filter or a plan: what is written of a change. Kind DATA: the table cannot be captured on. */
+bool capture_mapping_change(const struct capture_table *table, struct capture_change *change, struct error *err);
+/* Fails, kind CONFIG, when the rules give the table the name of another that is captured. */
+bool capture_mapping_check_name(const struct capture *capture, const struct capture_table *table, struct error *err);
 /* As load-order says. */
 void capture_mapping_sort(const struct capture *capture, struct capture_table **tables, size_t count);
 

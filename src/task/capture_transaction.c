@@ -137,15 +137,14 @@ static bool row(struct capture *capture, const struct source_event *event, struc
 }
 
 void capture_truncate_table(struct capture *capture, struct capture_table *table) {
-    if (table->source->current == NULL) {
+    if (table->target == NULL) {
         log_warning("table %s.%s: nothing of it was captured yet, so there is nothing to truncate", table->row.schema,
                     table->row.name);
         return;
     }
     if (capture->in_transaction)
         touch(capture, table);
-    table->truncate =
-        (struct capture_truncate){.version = table->source->current, .outputs_before = table->output_count};
+    table->truncate = (struct capture_truncate){.version = table->target, .outputs_before = table->output_count};
     capture->position_moved = true; /* there is something to commit */
 }
 
@@ -210,11 +209,8 @@ static bool table_version(struct capture *capture, const struct source_event *ev
     if (!table->known && !capture->cdc_only)
         return full_load_run(capture, table, err);
     bool fine;
-    if (!capture_table_check_folder(capture, table, err) ||
-        !capture_table_check_names(capture, table, event->new_table, &fine, err))
+    if (!capture_table_check_folder(capture, table, err))
         return false;
-    if (!fine)
-        return true;
     capture_table_set_version(table, event->new_table, event->renames, event->rename_count);
     if (!capture_mapping_bind(capture, table, &fine, err))
         return false;

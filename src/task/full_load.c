@@ -44,7 +44,8 @@ struct table_load {
     struct capture_table *table;
     struct raw_output *output; /* NULL before the first row of a file */
     int first_number, files;
-    int64_t read; /* rows that the source sent */
+    int64_t read;                  /* rows that the source sent */
+    struct mapping_runner *runner; /* NULL: they are written as they come */
     int64_t rows, bytes;
     char time_text[CLOCK_TEXT_BYTES]; /* timestamp_column_name: when the row was transferred */
 };
@@ -53,9 +54,9 @@ struct table_load {
 
 static void open_output(struct table_load *t) {
     const struct capture *capture = t->load->capture;
-    t->output = raw_output_new(&t->load->settings, t->table->folder, t->table->source->current);
+    t->output = raw_output_new(&t->load->settings, t->table->folder, t->table->target);
     if (t->load->settings.dialect.header)
-        capture_write_header(capture, raw_output_buffer(t->output), t->table->source->current,
+        capture_write_header(capture, raw_output_buffer(t->output), t->table->target,
                              capture->config->raw.include_op_for_full_load);
     clock_format_sql(clock_now_us(), true, t->time_text);
 }
@@ -74,6 +75,7 @@ static bool publish_output(struct table_load *t, struct error *err) {
 
 static bool write_row(void *context, const struct value *values, size_t count, struct error *err) {
     struct table_load *t = context;
+    (void)count;
     const struct config_raw *raw = &t->load->capture->config->raw;
     if (t->read++ % LOAD_CANCEL_CHECK_ROWS == 0) {
         if (!cancel_check(err))
@@ -87,14 +89,15 @@ static bool write_row(void *context, const struct value *values, size_t count, s
         return false;
     if (pass == MAPPING_FAILS)
         return true;
+    if (t->runner != NULL)
+        values = mapping_run(t->runner, MAPPING_IMAGE_NEW, values);
     if (t->output == NULL)
         open_output(t);
     if (!capture_key_is_whole(t->table, values, err) ||
-        !capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, t->table->source->current,
-                             values, err))
+        !capture_record_fits(raw_output_buffer(t->output), &t->load->settings.dialect, t->table->target, values, err))
         return false;
     csv_write_record(raw_output_buffer(t->output), &t->load->settings.dialect,
-                     raw->include_op_for_full_load ? CHANGE_INSERT : 0, values, count,
+                     raw->include_op_for_full_load ? CHANGE_INSERT : 0, values, t->table->target->column_count,
                      raw->timestamp_column_name != NULL ? t->time_text : NULL);
     t->rows++;
     if (!raw_output_drain(t->output, err))
@@ -136,6 +139,8 @@ static bool load_table(struct full_load *load, unsigned reader, struct capture_t
     struct table_load t = {.load = load, .table = table, .first_number = table->row.load_first + table->row.load_files};
     if (t.first_number == 0)
         t.first_number = 1;
+    if (table->plan != NULL)
+        t.runner = mapping_runner_new(table->plan);
     int old_first = table->row.load_first, old_files = table->row.load_files;
     bool replaces = table->reload || old_files > 0 || table->row.committed != NULL;
     int64_t started_ms = clock_monotonic_ms();
@@ -150,6 +155,7 @@ static bool load_table(struct full_load *load, unsigned reader, struct capture_t
          (committed = commit_table(&t, source_snapshot_position(load->snapshot, reader), err)) &&
          fault_point("full_load.table_committed", err);
     raw_output_free(t.output);
+    mapping_runner_free(t.runner);
     if (!ok) {
         if (!committed)
             capture_remove_load_files(load->capture, table, t.first_number, t.files);
@@ -353,8 +359,7 @@ static bool choose_tables(struct capture *capture, struct capture_table *only, s
         struct capture_table *table = capture_table_get(capture, source);
         bool fine = needs_load(table);
         if (fine)
-            ok = capture_table_check_folder(capture, table, err) &&
-                 capture_table_check_names(capture, table, listed[i], &fine, err);
+            ok = capture_table_check_folder(capture, table, err);
         if (!ok || !fine)
             continue;
         if (source->current == NULL || !same_columns(source->current, listed[i]))

@@ -231,3 +231,104 @@ def test_rows_that_the_log_has_in_part(server):
             own.sql("update t set b = 10 where id = 1", "m")
             sluice.run("capture", "--until-current")
             assert "binlog_row_image = FULL" in sluice.status()["tables"][0]["capture"]["stopped"]
+
+
+# --- names and columns ---
+
+
+def transform(rule_id, target, action, table=None, column=None, schema="m", **more):
+    locator = {"schema-name": schema, **({"table-name": table or "%"} if target != "schema" else {}), **({"column-name": column} if column else {})}
+    return {"rule-type": "transformation", "rule-id": rule_id, "rule-name": rule_id, "rule-target": target, "rule-action": action,
+            "object-locator": locator, **{key.replace("_", "-"): value for key, value in more.items()}}
+
+
+def cell(value):
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode()
+    return None if value is None else str(value)
+
+
+def assert_select(server, sluice, source, lake):
+    """Two SELECTs give the same rows: texts and whole numbers."""
+    want = sorted((tuple(map(cell, row)) for row in server.sql(source, "m")), key=str)
+    got = sorted((tuple(map(cell, row.values())) for row in sluice.query(lake)), key=str)
+    assert got == want
+
+
+ITEM = """create table Item (Id int, c_name varchar(20), c_secret varchar(20), c_count int, part int, primary key (Id, part));
+          insert into Item values (1, 'one', 's', 10, 1), (2, 'two', 's', 20, 1), (2, 'zwei', 's', 30, 2), (3, null, null, null, 1)"""
+ITEM_CHANGES = """insert into Item values (4, 'four', 's', 4, 1); update Item set c_count = c_count + 1 where Id = 2; update Item set Id = 5 where Id = 1;
+                  delete from Item where Id = 3; update Item set c_secret = 'other'"""
+ITEM_RULES = [transform("10", "schema", "add-suffix", value="_lake"), transform("11", "table", "convert-lowercase"), transform("12", "table", "add-prefix", value="t_"),
+              transform("13", "column", "convert-lowercase", "Item", "Id"), transform("14", "column", "remove-prefix", "Item", "c%", value="c_"),
+              transform("15", "column", "remove-column", "Item", "%secret"), transform("16", "column", "rename", "Item", "part", value="section")]
+
+
+def test_names_and_columns(shop):
+    """The lake has the new names, through changes, definitions and kills."""
+    shop.sql(ITEM, "m")
+    with driver(shop, include("1"), *ITEM_RULES) as sluice:
+        sluice.config["tables"] = [{"schema": "m_lake", "table": "t_item", "active": True}]
+        sluice.write_config()
+        source, lake = "select Id, c_name, c_count, part from Item", "select id, name, count, section from m_lake.t_item"
+        sluice.run("capture", "--until-current", fault="full_load.table_committed")
+        replicate(sluice)
+        assert_select(shop, sluice, source, lake)
+        header = next((sluice.raw / "m_lake" / "t_item").glob("LOAD*.csv")).read_text().splitlines()[0]
+        assert header == "id,name,count,section"
+        shop.sql(ITEM_CHANGES, "m")
+        sluice.run("capture", "--until-current", fault="capture.files_durable")
+        replicate(sluice)
+        assert_select(shop, sluice, source, lake)
+        shop.sql("alter table Item add column c_more int default 7, drop column c_count; update Item set c_name = 'x' where Id = 2; alter table Item rename column c_name to c_title; "
+                 "insert into Item (Id, part, c_title) values (9, 9, 'nine')", "m")
+        sluice.run("capture", "--until-current", fault="capture.committed")
+        replicate(sluice)
+        assert_select(shop, sluice, "select Id, c_title, part, c_more from Item", "select id, title, section, more from m_lake.t_item")
+        shop.sql("truncate table Item; insert into Item (Id, part) values (1, 1)", "m")
+        replicate(sluice)
+        assert_select(shop, sluice, "select Id, c_title, part, c_more from Item", "select id, title, section, more from m_lake.t_item")
+        assert {t["table"] for t in sluice.status()["tables"]} == {"t_item"}
+
+
+def test_other_rules_for_columns_load_the_table_again(shop):
+    shop.sql(ITEM, "m")
+    with driver(shop, include("1"), tables=["Item"]) as sluice:
+        replicate(sluice)
+        assert_same(shop, "m", "Item", sluice)
+        write_rules(sluice, include("1"), transform("2", "column", "remove-column", "Item", "c_secret"), transform("3", "column", "rename", "Item", "c_name", value="name"))
+        shop.sql(ITEM_CHANGES, "m")
+        replicate(sluice)
+        assert_select(shop, sluice, "select Id, c_name, c_count, part from Item", "select Id, name, c_count, part from m.Item")
+        shop.sql("update Item set c_name = 'n'", "m")
+        write_rules(sluice, include("1"))
+        replicate(sluice)
+        assert_same(shop, "m", "Item", sluice)
+
+
+def test_another_name_begins_another_table(shop):
+    shop.sql("create table a (id int primary key); insert into a values (1); create table b (id int primary key)", "m")
+    with driver(shop, include("1"), tables=["a", "b", "c"]) as sluice:
+        replicate(sluice)
+        write_rules(sluice, include("1"), transform("2", "table", "rename", "a", value="c"))
+        shop.sql("insert into a values (2)", "m")
+        replicate(sluice)
+        assert_select(shop, sluice, "select id from a", "select id from m.c")
+        assert [row["id"] for row in sluice.query("select id from m.a")] == [1]
+        assert {t["table"]: (t["capture"].get("stopped") or "") for t in sluice.status()["tables"]} == {
+            "a": "the table mappings name it m.c now", "b": "", "c": ""}
+        write_rules(sluice, include("1"), transform("2", "table", "rename", "a", value="b"))
+        failed = sluice.run("capture", "--until-current", ok=(2,))
+        assert "would both be m.b" in failed.stderr
+        write_rules(sluice, include("1"))
+        replicate(sluice)
+        assert_same(shop, "m", "a", sluice)
+
+
+def test_a_key_column_that_goes_stops_its_table_alone(shop):
+    shop.sql(ITEM + "; create table other (id int primary key); insert into other values (1)", "m")
+    with driver(shop, include("1"), transform("2", "column", "remove-column", "Item", "part"), tables=["Item", "other"]) as sluice:
+        replicate(sluice)
+        stopped = {t["table"]: t["capture"].get("stopped") for t in sluice.status()["tables"] if t.get("capture")}
+        assert "rule-id 2 takes away column part, which is in the table's key" in stopped["Item"]
+        assert_same(shop, "m", "other", sluice)

@@ -193,10 +193,10 @@ static void test_schemas_come_back(void **unused) {
     struct checkpoint_batch *batch = checkpoint_batch_new();
     for (uint32_t version = 1; version <= 11; version++) {
         struct table table = make_table("s", "t", version);
-        checkpoint_batch_add_schema(batch, "shop", &table, version == 1 ? "" : "20261101-101500123.csv");
+        checkpoint_batch_add_schema(batch, "shop", &table, NULL, version == 1 ? "" : "20261101-101500123.csv");
     }
     struct table other = make_table("s", "t2", 1);
-    checkpoint_batch_add_schema(batch, "shop", &other, "");
+    checkpoint_batch_add_schema(batch, "shop", &other, NULL, "");
     assert_ok(checkpoint_batch_commit(batch, state, &err));
     checkpoint_batch_free(batch);
     struct checkpoint_schema *schemas;
@@ -227,7 +227,7 @@ static void test_names_in_keys(void **unused) {
     for (size_t i = 0; i < COUNT; i++) {
         struct checkpoint_batch *batch = checkpoint_batch_new();
         struct table table = make_table(names[i].schema, names[i].table, 1);
-        checkpoint_batch_add_schema(batch, names[i].task, &table, "");
+        checkpoint_batch_add_schema(batch, names[i].task, &table, NULL, "");
         checkpoint_batch_add_table(batch, names[i].task,
                                    &(struct checkpoint_table){.schema = names[i].schema, .name = names[i].table});
         assert_ok(checkpoint_batch_commit(batch, state, &err));
@@ -255,7 +255,7 @@ static void test_batch_is_one_transaction(void **unused) {
     struct checkpoint_batch *batch = checkpoint_batch_new();
     struct table table = make_table("s", "t", 1);
     char name[] = "t";
-    checkpoint_batch_add_schema(batch, "shop", &table, "");
+    checkpoint_batch_add_schema(batch, "shop", &table, NULL, "");
     checkpoint_batch_add_table(batch, "shop", &(struct checkpoint_table){.schema = "s", .name = name});
     name[0] = 'x'; /* what was added is copied */
     checkpoint_batch_add_task(batch, "shop", &(struct checkpoint_task){.state = "running", .owner = "me"});

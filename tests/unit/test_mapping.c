@@ -340,6 +340,203 @@ static void test_filters_that_cannot_be_bound(void **state) {
     }
 }
 
+/* --- names and columns */
+
+#define TRANSFORM(id, target, locator, action, more)                                                                   \
+    "{\"rule-type\": \"transformation\", \"rule-id\": \"" id "\", \"rule-name\": \"n\", \"rule-target\": \"" target    \
+    "\", \"object-locator\": {" locator "}, \"rule-action\": \"" action "\"" more "}"
+#define AT_SCHEMA "\"schema-name\": \"Shop\""
+#define AT_TABLE AT_SCHEMA ", \"table-name\": \"Order%\""
+#define AT_COLUMN(column) AT_TABLE ", \"column-name\": \"" column "\""
+#define VALUE(value) ", \"value\": \"" value "\""
+#define OLD(value) ", \"old-value\": \"" value "\""
+#define ALL SELECT("0", "%", "%", "include", "")
+#define WITH(rules) "{\"rules\": [" ALL ", " rules "]}"
+
+static void test_transformations_that_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {WITH(TRANSFORM("1", "row", AT_TABLE, "rename", "")),
+         "rule-target \"row\" is not known; known are schema, table, column"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "drop", "")),
+         "rule-action \"drop\" is not known; known are rename, convert-lowercase"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "rename", "")),
+         "rule-action rename: m.json: rule-id 1: \"value\" is missing"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "rename", VALUE(""))), "rename takes no empty text"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "replace-prefix", VALUE("x"))), "\"old-value\" is missing"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "remove-column", "")),
+         "rule-action remove-column is not for rule-target table"},
+        {WITH(TRANSFORM("1", "table", AT_SCHEMA, "rename", VALUE("x"))), "\"table-name\" is missing"},
+        {WITH(TRANSFORM("1", "column", AT_TABLE, "rename", VALUE("x"))), "\"column-name\" is missing"},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "rename", VALUE("x") ", \"filters\": []")),
+         "the key \"filters\" is not known"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct mapping *mapping;
+        struct error err = {0};
+        assert_false(mapping_parse(cases[i].text, strlen(cases[i].text), "m.json", &mapping, &err));
+        if (strstr(err.message, cases[i].message) == NULL)
+            fail_msg("case %zu: \"%s\" is not in \"%s\"", i, cases[i].message, err.message);
+    }
+}
+
+static void test_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *rules, *schema, *table;
+    } cases[] = {
+        {TRANSFORM("1", "schema", AT_SCHEMA, "rename", VALUE("lake")), "lake", "Orders_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "rename", VALUE("o")), "Shop", "o"},
+        {TRANSFORM("1", "table", AT_TABLE, "convert-lowercase", ""), "Shop", "orders_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "convert-uppercase", ""), "Shop", "ORDERS_X"},
+        {TRANSFORM("1", "table", AT_TABLE, "add-prefix", VALUE("p_")), "Shop", "p_Orders_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "add-suffix", VALUE("_s")), "Shop", "Orders_x_s"},
+        {TRANSFORM("1", "table", AT_TABLE, "remove-prefix", VALUE("Ord")), "Shop", "ers_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "remove-prefix", VALUE("ord")), "Shop", "Orders_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "remove-suffix", VALUE("_x")), "Shop", "Orders"},
+        {TRANSFORM("1", "table", AT_TABLE, "remove-suffix", VALUE("longer than the name")), "Shop", "Orders_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "replace-prefix", OLD("Order") VALUE("Invoice")), "Shop", "Invoices_x"},
+        {TRANSFORM("1", "table", AT_TABLE, "replace-suffix", OLD("_x") VALUE("_y")), "Shop", "Orders_y"},
+        {TRANSFORM("1", "table", AT_SCHEMA ", \"table-name\": \"Other\"", "rename", VALUE("o")), "Shop", "Orders_x"},
+        {TRANSFORM("1", "schema", "\"schema-name\": \"%\"", "convert-lowercase",
+                   "") "," TRANSFORM("2", "schema", AT_SCHEMA, "add-suffix",
+                                     VALUE("_A")) "," TRANSFORM("3", "table", AT_TABLE, "add-prefix", VALUE("A")),
+         "shop_A", "AOrders_x"},
+        {TRANSFORM("1", "table-tablespace", AT_TABLE, "rename", VALUE("o")), "Shop", "Orders_x"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[4096];
+        snprintf(text, sizeof text, "{\"rules\": [%s, %s]}", ALL, cases[i].rules);
+        struct mapping *mapping = parse(text);
+        struct arena arena;
+        arena_init(&arena);
+        struct mapping_name name = mapping_target(mapping, &arena, "Shop", "Orders_x");
+        assert_string_equal(name.schema, cases[i].schema);
+        assert_string_equal(name.table, cases[i].table);
+        assert_null(mapping_fingerprint(mapping, &arena, "Shop", "Orders_x"));
+        arena_deinit(&arena);
+        mapping_free(mapping);
+    }
+}
+
+static const struct column order_columns[] = {
+    {.name = "Id", .type = {TYPE_INT64, 0, 0}, .id = 1},
+    {.name = "c_price", .type = {TYPE_DECIMAL, 10, 2}, .id = 2, .nullable = true},
+    {.name = "c_note", .type = {TYPE_STRING, 0, 0}, .id = 3, .nullable = true},
+    {.name = "day", .type = {TYPE_DATE, 0, 0}, .id = 7, .nullable = true},
+};
+static const uint16_t order_key[] = {0};
+static const struct table orders = {.schema = "Shop",
+                                    .name = "Orders",
+                                    .version = 4,
+                                    .columns = order_columns,
+                                    .column_count = COUNT(order_columns),
+                                    .key = order_key,
+                                    .key_count = 1};
+
+static const struct mapping_plan *plan_of(struct arena *arena, const char *rules, const struct table *previous,
+                                          uint32_t *next_id, struct error *err) {
+    struct mapping *mapping = parse(rules);
+    const struct mapping_plan *plan = NULL;
+    *err = (struct error){0};
+    bool ok = mapping_plan_new(mapping, arena, &orders, previous, next_id, &plan, err);
+    assert_true(ok || err->kind == ERROR_DATA);
+    mapping_free(mapping);
+    return plan;
+}
+
+/* "id:name,…", the key's columns with a star. */
+static const char *shape_of(struct arena *arena, const struct table *table) {
+    const char *out = "";
+    for (size_t i = 0; i < table->column_count; i++) {
+        bool key = false;
+        for (size_t k = 0; k < table->key_count; k++)
+            key = key || table->key[k] == i;
+        out = arena_printf(arena, "%s%s%u:%s%s", out, i > 0 ? "," : "", table->columns[i].id, table->columns[i].name,
+                           key ? "*" : "");
+    }
+    return out;
+}
+
+static void test_columns(void **state) {
+    (void)state;
+    static const struct {
+        const char *rules, *shape;
+        bool rows;
+    } cases[] = {
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("Id"), "rename", VALUE("key"))), "1:key*,2:c_price,3:c_note,7:day",
+         false},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("%"), "convert-uppercase", "")), "1:ID*,2:C_PRICE,3:C_NOTE,7:DAY",
+         false},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("c[_]%"), "remove-prefix", VALUE("c_"))), "1:Id*,2:price,3:note,7:day",
+         false},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("c%"), "remove-column", "")), "1:Id*,7:day", true},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("Id"), "include-column",
+                        "") "," TRANSFORM("2", "column", AT_COLUMN("day"), "include-column", "")),
+         "1:Id*,7:day", true},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("%") ", \"data-type\": \"numeric\"", "rename", VALUE("n"))),
+         "1:Id*,2:n,3:c_note,7:day", false},
+        {WITH(TRANSFORM("1", "column", AT_COLUMN("day"), "remove-column",
+                        "") "," TRANSFORM("2", "column", AT_COLUMN("c_note"), "rename", VALUE("day"))),
+         "1:Id*,2:c_price,3:day", true},
+        {WITH(TRANSFORM("1", "table", AT_TABLE, "add-prefix", VALUE("x"))), "1:Id*,2:c_price,3:c_note,7:day", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena;
+        arena_init(&arena);
+        struct error err;
+        uint32_t next_id = 9;
+        const struct mapping_plan *plan = plan_of(&arena, cases[i].rules, NULL, &next_id, &err);
+        if (plan == NULL)
+            fail_msg("case %zu: %s", i, err.message);
+        assert_string_equal(shape_of(&arena, mapping_plan_table(plan)), cases[i].shape);
+        assert_int_equal(mapping_plan_changes_rows(plan), cases[i].rows);
+        assert_int_equal(mapping_plan_table(plan)->version, 4);
+        arena_deinit(&arena);
+    }
+}
+
+static void test_columns_that_cannot_be(void **state) {
+    (void)state;
+    static const struct {
+        const char *rules, *message;
+    } cases[] = {
+        {WITH(TRANSFORM("9", "column", AT_COLUMN("Id"), "remove-column", "")),
+         "rule-id 9 takes away column Id, which is in the table's key"},
+        {WITH(TRANSFORM("9", "column", AT_COLUMN("day"), "include-column", "")),
+         "rule-id 9 takes away column Id, which is in the table's key"},
+        {WITH(TRANSFORM("9", "column", AT_COLUMN("c%"), "rename", VALUE("c"))), "two columns with the name c"},
+        {WITH(TRANSFORM("9", "column", AT_COLUMN("%"), "remove-column", "")), "no column"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena;
+        arena_init(&arena);
+        struct error err;
+        uint32_t next_id = 9;
+        assert_null(plan_of(&arena, cases[i].rules, NULL, &next_id, &err));
+        if (strstr(err.message, cases[i].message) == NULL)
+            fail_msg("case %zu: \"%s\" is not in \"%s\"", i, cases[i].message, err.message);
+        arena_deinit(&arena);
+    }
+}
+
+static void test_no_plan_where_nothing_changes(void **state) {
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    struct error err;
+    uint32_t next_id = 9;
+    assert_null(plan_of(&arena, WITH(TRANSFORM("1", "column", AT_COLUMN("day"), "convert-lowercase", "")), NULL,
+                        &next_id, &err));
+    assert_int_equal(err.kind, ERROR_NONE);
+    assert_null(plan_of(&arena, WITH(TRANSFORM("1", "schema", "\"schema-name\": \"other\"", "rename", VALUE("x"))),
+                        NULL, &next_id, &err));
+    assert_int_equal(err.kind, ERROR_NONE);
+    arena_deinit(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors_say_where_and_what_is_known),
@@ -349,6 +546,11 @@ int main(void) {
         cmocka_unit_test(test_bytes_and_null),
         cmocka_unit_test(test_several_filters_and_what_was_not_sent),
         cmocka_unit_test(test_filters_that_cannot_be_bound),
+        cmocka_unit_test(test_transformations_that_are_refused),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_columns_that_cannot_be),
+        cmocka_unit_test(test_no_plan_where_nothing_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
