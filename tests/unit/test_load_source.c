@@ -93,7 +93,7 @@ static void add_version(struct fixture *f, const char *columns, const char *firs
         if (!type_parse(type, &column->type))
             fail_msg("%s is no type", type);
     }
-    f->schemas[f->input.schema_count++] = (struct checkpoint_schema){table, first_file};
+    f->schemas[f->input.schema_count++] = (struct checkpoint_schema){.table = table, .first_file = first_file};
     f->input.schemas = f->schemas;
 }
 
