@@ -6,13 +6,13 @@ SLUICE_REPLICATION_TRANSACTIONS sets how long the writers write, SLUICE_REPLICAT
 
 import json
 import os
-import threading
+import re
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.harness.postgres_workload import PostgresWorkload
-from tests.harness.servers import PostgreSQL15, PostgreSQL18
+from tests.harness.servers import ROOT, PostgreSQL15, PostgreSQL18
 from tests.harness.sluice import Sluice
 
 TRANSACTIONS = int(os.environ.get("SLUICE_REPLICATION_TRANSACTIONS", 200))
@@ -29,12 +29,19 @@ class Case:
     transactions: int = TRANSACTIONS
     one_process: bool = False  # `sluice run`, else capture and load on their own
     bulk: int = 1
+    kills: int = 0
 
 
 CASES = [
     Case("15", PostgreSQL15, one_process=True),
-    Case("18", PostgreSQL18, {"wal_sender_timeout": "2s"}, {"max_file_size": "64KB"}),
+    Case("18", PostgreSQL18, {"wal_sender_timeout": "2s"}, {"max_file_size": "64KB"}, kills=3),
 ]
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with PostgreSQL15() as server:
+        yield server
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in CASES])
@@ -64,10 +71,15 @@ def replicate(workload, sluice, case):
         workload.mark(sluice, process)  # behind it
         early.join()
         writers = [workload.start(case.transactions, bulk=case.bulk), workload.start(case.transactions // 2, seed=SEED + 1000, calm=True)]
+        kills = case.kills
         while any(writer.is_alive() for writer in writers):
             if not case.one_process:
                 sluice.run("load")
             writers[0].join(0.1)
+            if kills:
+                kills -= 1
+                sluice.kill(process)
+                process = sluice.start("capture")
     finally:
         for writer in writers:
             writer.stop()
@@ -76,6 +88,54 @@ def replicate(workload, sluice, case):
     workload.settle()
     sluice.run("capture", "--until-current")
     sluice.run("load")
+
+
+DEFINITIONS = """
+    create table product (id int primary key, name varchar(40), big text);
+    alter table product alter big set storage external;
+    create table emptied (id int primary key, name varchar(20));
+    create table emptied_too (id int primary key);
+    create table evolving (id int primary key, a int);
+    insert into product select i, 'row ' || i, repeat('x', 3000) from generate_series(1, 9) i;
+    insert into emptied values (1, 'old');
+"""
+# Each is what the source does before the next capture; {n} is its number.
+STAGE = """
+    begin; insert into product values (100 + {n}, 'new', repeat('y', 3000)); update product set name = 'upd {n}' where id < 5; delete from product where id = 100 + {n} - 2; commit;
+    begin; insert into emptied values (500 + {n}, 'moot'); truncate emptied, emptied_too; insert into emptied values (600 + {n}, 'after'); insert into emptied_too values ({n}); commit;
+    begin; insert into product values (999, 'never', ''); truncate emptied; rollback;
+    update product set id = id + 10000 where id = (select max(id) from product where id < 10000); update product set name = name || '!' where id > 10000;
+    alter table evolving add column c{n} int default {n}; insert into evolving values ({n}, {n});
+    create table later_{n} (id int primary key, w text); insert into later_{n} values (1, 'a'), (2, 'b')
+"""
+
+
+def points_of(*patterns):
+    texts = (path.read_text() for pattern in patterns for path in (ROOT / "src/task").glob(pattern))
+    return sorted({name for text in texts for name in re.findall(r'fault_point\(\s*"([^"]+)"', text)})
+
+
+def test_killed_at_each_fault_point(postgres):
+    """kill -9 there, the first and the second time; then the source's rows, nothing lost and nothing twice."""
+    points = points_of("capture*.c", "full_load*.c")
+    assert {"capture.files_durable", "capture.committed", "capture.truncate_written"} <= set(points)
+    postgres.database("shop", PUBLICATION)
+    postgres.sql(DEFINITIONS, "shop")
+    keys = ["product", "emptied", "emptied_too", "evolving", *(f"later_{n}" for n in range(2 * len(points)))]
+    tables = [{"schema": "public", "table": name, "active": True, "primary_key": ["id"]} for name in keys]
+    with Sluice(source=postgres.source_config("shop"), raw={"cdc_max_batch_interval": "100ms", "max_file_size": "1KB"}, tables=tables) as sluice:
+        sluice.run("capture", "--until-current")
+        killed = []
+        for n, (point, time) in enumerate((p, t) for p in points for t in (1, 2)):
+            for statement in STAGE.format(n=n).split("\n"):
+                postgres.sql(statement, "shop")
+            done = sluice.run("capture", "--until-current", fault=f"{point}:{time}")
+            if done.returncode != 0:
+                killed.append(point)
+                sluice.run("capture", "--until-current")
+        sluice.run("load")
+        PostgresWorkload(postgres).assert_lake_is_source(sluice)
+    assert set(killed) == set(points), "not passed"
 
 
 def assert_status(sluice):
