@@ -48,6 +48,7 @@ enum error_kind postgres_kind_of(const char *state) {
         "55006", /* in use: the slot's last reader is not gone yet */
         "55P03", /* lock not available */
         "57",    /* operator intervention: shutdown, crash, cancelled */
+        "XX000", /* internal: what was looked up in the catalog was dropped meanwhile */
     };
     for (size_t i = 0; i < sizeof config / sizeof *config; i++)
         if (in_class(state, config[i]))

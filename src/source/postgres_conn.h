@@ -29,8 +29,9 @@ enum {
     POSTGRES_ERROR_NO_TABLE = POSTGRES_SQLSTATE('4', '2', 'P', '0', '1'),
     POSTGRES_ERROR_NO_COLUMN = POSTGRES_SQLSTATE('4', '2', '7', '0', '3'),
     POSTGRES_ERROR_NO_OBJECT = POSTGRES_SQLSTATE('4', '2', '7', '0', '4'), /* slot, publication */
-    POSTGRES_ERROR_IN_USE = POSTGRES_SQLSTATE('5', '5', '0', '0', '6'),    /* the slot is active */
-    POSTGRES_ERROR_STATE = POSTGRES_SQLSTATE('5', '5', '0', '0', '0'),     /* … or lost */
+    POSTGRES_ERROR_INTERNAL = POSTGRES_SQLSTATE('X', 'X', '0', '0', '0'),
+    POSTGRES_ERROR_IN_USE = POSTGRES_SQLSTATE('5', '5', '0', '0', '6'), /* the slot is active */
+    POSTGRES_ERROR_STATE = POSTGRES_SQLSTATE('5', '5', '0', '0', '0'),  /* … or lost */
 };
 
 struct postgres_server {
