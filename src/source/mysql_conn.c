@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/cancel.h"
 #include "base/clock.h"
@@ -413,6 +414,15 @@ bool mysql_conn_next_packet(struct mysql_conn *conn, struct slice *out, struct e
     *out = (struct slice){data + 1, len - 1};
     return true;
 }
+
+bool mysql_conn_is_readable(const struct mysql_conn *conn) {
+    struct pollfd wait = {.fd = mysql_get_socket(conn->mysql), .events = POLLIN};
+    return poll(&wait, 1, 0) > 0;
+}
+
+void mysql_conn_break_off(struct mysql_conn *conn) { shutdown(mysql_get_socket(conn->mysql), SHUT_RDWR); }
+
+void mysql_conn_thread_end(void) { mysql_thread_end(); }
 
 /* ---- SQL text */
 

@@ -76,6 +76,12 @@ enum mysql_dump { MYSQL_DUMP_POSITION = 0x12, MYSQL_DUMP_GTID = 0x1e };
 bool mysql_conn_begin_dump(struct mysql_conn *conn, enum mysql_dump command, struct slice arguments,
                            int64_t silence_limit_ms, struct error *err);
 bool mysql_conn_next_packet(struct mysql_conn *conn, struct slice *out, struct error *err);
+/* Has the socket more at once? (What the library has in its own buffer does not count.) */
+bool mysql_conn_is_readable(const struct mysql_conn *conn);
+/* Ends a wait for a packet in another thread: it fails. */
+void mysql_conn_break_off(struct mysql_conn *conn);
+/* Each thread that used a connection, other than the main one, at its end. */
+void mysql_conn_thread_end(void);
 
 /* `a``b`, and 'it\'s' for the session's sql_mode. */
 void mysql_append_name(struct buf *out, const char *name);

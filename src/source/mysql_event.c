@@ -68,7 +68,7 @@ enum {
     TYPE_MARIADB_QUERY_COMPRESSED = 165,
 };
 
-enum { FLAGS_OFFSET = 17, CHECKSUM_BYTES = 4, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
+enum { TYPE_OFFSET = 4, FLAGS_OFFSET = 17, CHECKSUM_BYTES = 4, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
 
 /* Every type that a server of today writes. `ignored` ones say nothing about data. */
 static const struct event_type {
@@ -397,15 +397,21 @@ static bool parse_body(struct mysql_decoder *decoder, struct cursor *c, bool che
 }
 
 /* The server writes the format description's checksum without the flag that says the file is in use. */
-static bool verify_checksum(const uint8_t *data, size_t len, uint8_t type) {
-    struct cursor c = cursor_of(data + len - CHECKSUM_BYTES, CHECKSUM_BYTES);
-    uint8_t flags = data[FLAGS_OFFSET];
-    if (type == TYPE_FORMAT_DESCRIPTION)
+uint32_t mysql_event_checksum(const void *data, size_t len) {
+    const uint8_t *p = data;
+    if (len < MYSQL_EVENT_HEADER_BYTES + CHECKSUM_BYTES)
+        return 0;
+    uint8_t flags = p[FLAGS_OFFSET];
+    if (p[TYPE_OFFSET] == TYPE_FORMAT_DESCRIPTION)
         flags &= (uint8_t)~MYSQL_EVENT_FLAG_IN_USE;
-    uLong crc = crc32(0, data, FLAGS_OFFSET);
+    uLong crc = crc32(0, p, FLAGS_OFFSET);
     crc = crc32(crc, &flags, 1);
-    crc = crc32_z(crc, data + FLAGS_OFFSET + 1, len - CHECKSUM_BYTES - FLAGS_OFFSET - 1);
-    return crc == cursor_u32(&c);
+    return (uint32_t)crc32_z(crc, p + FLAGS_OFFSET + 1, len - CHECKSUM_BYTES - FLAGS_OFFSET - 1);
+}
+
+static bool verify_checksum(const uint8_t *data, size_t len, const uint32_t *known) {
+    struct cursor c = cursor_of(data + len - CHECKSUM_BYTES, CHECKSUM_BYTES);
+    return (known != NULL ? *known : mysql_event_checksum(data, len)) == cursor_u32(&c);
 }
 
 static void parse_header(struct cursor *c, struct mysql_event *out) {
@@ -423,8 +429,8 @@ static bool bad_event(const struct mysql_event *event, size_t len, enum error_ki
                      mysql_event_type_name(event->type), event->type, len, event->next_position, what);
 }
 
-bool mysql_event_parse(struct mysql_decoder *decoder, const void *data, size_t len, struct mysql_event *out,
-                       struct error *err) {
+bool mysql_event_parse(struct mysql_decoder *decoder, const void *data, size_t len, const uint32_t *known_checksum,
+                       struct mysql_event *out, struct error *err) {
     struct cursor c = cursor_of(data, len);
     parse_header(&c, out);
     if (c.failed || out->size_bytes != len)
@@ -439,7 +445,7 @@ bool mysql_event_parse(struct mysql_decoder *decoder, const void *data, size_t l
             return bad_event(out, len, ERROR_DATA, "it is cut off", err);
         c.end -= CHECKSUM_BYTES;
     }
-    if (checksum && !verify_checksum(data, len, out->type))
+    if (checksum && !verify_checksum(data, len, known_checksum))
         return bad_event(out, len, ERROR_DATA, "its checksum is wrong", err);
 
     const struct event_type *type = find_type(out->type);

@@ -169,9 +169,12 @@ struct mysql_decoder {
 void mysql_decoder_init(struct mysql_decoder *decoder, bool checksum);
 void mysql_decoder_deinit(struct mysql_decoder *decoder);
 
-/* One event, header and checksum included. */
-bool mysql_event_parse(struct mysql_decoder *decoder, const void *data, size_t len, struct mysql_event *out,
-                       struct error *err);
+/* One event, header and checksum included. `known_checksum` is what mysql_event_checksum gave for it, where another thread
+ * had the time; NULL: calculated here, if events have one. */
+bool mysql_event_parse(struct mysql_decoder *decoder, const void *data, size_t len, const uint32_t *known_checksum,
+                       struct mysql_event *out, struct error *err);
+/* CRC-32 of an event up to its checksum; 0 for one that is too short for any. */
+uint32_t mysql_event_checksum(const void *data, size_t len);
 
 /* The ids of a GTID_LIST event; *position is cleared first. The last id of a domain is the one that counts. */
 bool mysql_event_gtid_list(const struct mysql_event *event, struct mariadb_position *position, struct error *err);

@@ -143,7 +143,7 @@ bool mysql_payload_next(struct mysql_payload *payload, struct mysql_event *out, 
     }
     bool checksum = payload->decoder->checksum;
     payload->decoder->checksum = false;
-    bool ok = mysql_event_parse(payload->decoder, payload->event.data, payload->event.len, out, err);
+    bool ok = mysql_event_parse(payload->decoder, payload->event.data, payload->event.len, NULL, out, err);
     payload->decoder->checksum = checksum;
     if (!ok)
         return error_prefix(err, "in a transaction payload event");

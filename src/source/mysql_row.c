@@ -21,6 +21,7 @@ struct mysql_row_plan {
     struct type *types;
     size_t column_count;
     size_t value_count;
+    bool is_complete;        /* each value has a column */
     struct value *values[2]; /* old and new row, or the only one first */
     char *scratch[2];
     struct arena arena;
@@ -72,6 +73,10 @@ static bool plan_column(struct mysql_row_plan *plan, size_t i, const struct mysq
 
 static void new_values(struct mysql_row_plan *plan, size_t count) {
     plan->value_count = count;
+    size_t filled = 0;
+    for (size_t i = 0; i < plan->column_count; i++)
+        filled += plan->columns[i].to != MYSQL_ROW_SKIP;
+    plan->is_complete = filled == count;
     for (size_t image = 0; image < 2; image++) {
         mem_free(plan->values[image]);
         plan->values[image] = mem_zalloc((count + 1) * sizeof *plan->values[image]);
@@ -170,7 +175,11 @@ bool mysql_rows_begin(struct mysql_rows *rows, const struct mysql_event *event, 
         return true;
     if (from->column_count != plan->column_count)
         return bad_rows(rows, "the event has another number of columns than its table map", err);
-    rows->bare = from->op == CHANGE_INSERT && rows->pos == rows->end && count_sent(plan, from->present_after) == 0;
+    if (from->present_before != NULL)
+        rows->sent_before = count_sent(plan, from->present_before);
+    if (from->present_after != NULL)
+        rows->sent_after = count_sent(plan, from->present_after);
+    rows->bare = from->op == CHANGE_INSERT && rows->pos == rows->end && rows->sent_after == 0;
     return true;
 }
 
@@ -182,19 +191,21 @@ static bool bad_column(const struct mysql_rows *rows, size_t i, struct error *er
 }
 
 /* One image into plan->values[image]. */
-static bool next_image(struct mysql_rows *rows, const uint8_t *present, unsigned image, struct error *err) {
+static bool next_image(struct mysql_rows *rows, const uint8_t *present, size_t sent, unsigned image,
+                       struct error *err) {
     struct mysql_row_plan *plan = rows->plan;
     struct value *values = plan->values[image], skipped;
-    size_t n = 0, null_bytes = (count_sent(plan, present) + 7) / 8;
+    size_t n = 0, null_bytes = (sent + 7) / 8;
+    bool all = sent == plan->column_count;
     if (null_bytes > (size_t)(rows->end - rows->pos))
         return bad_rows(rows, "a row is cut off", err);
     const uint8_t *nulls = rows->pos;
     rows->pos += null_bytes;
-    for (size_t i = 0; i < plan->value_count; i++)
+    for (size_t i = 0; i < plan->value_count && !(all && plan->is_complete); i++)
         values[i] = (struct value){.kind = VALUE_UNCHANGED};
     for (size_t i = 0; i < plan->column_count; i++) {
         struct row_column *column = &plan->columns[i];
-        if (!bit(present, i))
+        if (!all && !bit(present, i))
             continue;
         struct value *to = column->to != MYSQL_ROW_SKIP ? &values[column->to] : &skipped;
         if (bit(nulls, n++))
@@ -214,12 +225,12 @@ bool mysql_rows_next(struct mysql_rows *rows, bool *more, struct error *err) {
     const uint8_t *begin = rows->pos;
     struct value **values = rows->plan->values;
     if (rows->present_before != NULL) {
-        if (!next_image(rows, rows->present_before, 0, err))
+        if (!next_image(rows, rows->present_before, rows->sent_before, 0, err))
             return false;
         rows->before = values[0];
     }
     if (rows->present_after != NULL) {
-        if (!next_image(rows, rows->present_after, 1, err))
+        if (!next_image(rows, rows->present_after, rows->sent_after, 1, err))
             return false;
         rows->after = values[1];
     }

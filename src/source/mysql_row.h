@@ -48,7 +48,8 @@ struct mysql_rows {
     struct mysql_row_plan *plan;
     const uint8_t *pos, *end;
     const uint8_t *present_before, *present_after;
-    bool bare; /* a row of no column is still to come */
+    size_t sent_before, sent_after; /* columns in them */
+    bool bare;                      /* a row of no column is still to come */
 };
 
 /* Checks the event against the plan. The event's data is borrowed until the last row. */

@@ -496,7 +496,8 @@ bool mysql_row_decode_value(struct row_column *column, unsigned image, char *slo
     if (len > left)
         return error_set(err, ERROR_DATA, "it is cut off");
     *pos = p + len;
-    struct error why = {.kind = ERROR_NONE};
+    struct error why;
+    why.kind = ERROR_NONE; /* the rest would be two kilobytes of zeros for each value */
     if (len <= column->length && decode_variable(column, image, p, len, slot, out, &why))
         return true;
     if (why.kind != ERROR_NONE)

@@ -451,14 +451,19 @@ static bool read_payload_event(struct mysql_stream *stream, struct error *err) {
            fail_at_event(stream, err);
 }
 
+bool stream_next_packet(struct mysql_stream *stream, struct mysql_packet *out, struct error *err) {
+    return (stream->packets != NULL || mysql_packets_start(stream->log, &stream->packets, err)) &&
+           mysql_packets_next(stream->packets, out, err);
+}
+
 bool stream_read_packet(struct mysql_stream *stream, struct mysql_event *event, struct error *err) {
-    struct slice packet;
-    if (!mysql_conn_next_packet(stream->log, &packet, err)) {
+    struct mysql_packet packet;
+    if (!stream_next_packet(stream, &packet, err)) {
         stream_explain_dump_error(stream, err);
         return false;
     }
     stream->size_bytes += packet.len;
-    if (!mysql_event_parse(&stream->decoder, packet.data, packet.len, event, err)) {
+    if (!mysql_event_parse(&stream->decoder, packet.data, packet.len, &packet.checksum, event, err)) {
         stream->event_pos = stream->log_pos;
         return fail_at_event(stream, err);
     }

@@ -7,6 +7,7 @@
 
 #include "source/mysql_collations.h"
 #include "source/mysql_event.h"
+#include "source/mysql_packets.h"
 #include "source/mysql_row.h"
 #include "source/mysql_schema.h"
 #include "source/mysql_source.h"
@@ -71,8 +72,9 @@ struct mysql_stream {
     struct source_stream base;
     struct mysql_source *source;
     struct source_tables *tables;
-    struct mysql_conn *log; /* sends the binlog */
-    struct mysql_conn *ask; /* for information_schema; NULL until needed */
+    struct mysql_conn *log;        /* sends the binlog */
+    struct mysql_packets *packets; /* read ahead from it; NULL before the first */
+    struct mysql_conn *ask;        /* for information_schema; NULL until needed */
     struct mysql_collations collations;
     struct mysql_decoder decoder;
     struct mysql_payload payload;
@@ -140,6 +142,8 @@ void stream_end_group(struct mysql_stream *stream);
 /* Forgets a group that ends without taking effect. */
 void stream_abandon_group(struct mysql_stream *stream);
 void stream_fail_table(struct mysql_stream *stream, struct stream_table *table, const struct error *why);
+/* The next packet of the log, borrowed until the next call. */
+bool stream_next_packet(struct mysql_stream *stream, struct mysql_packet *out, struct error *err);
 /* Reads one event and does what it says. */
 bool stream_read_packet(struct mysql_stream *stream, struct mysql_event *event, struct error *err);
 

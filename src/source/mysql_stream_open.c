@@ -216,6 +216,7 @@ void mysql_stream_close(struct source_stream *base) {
     mysql_decoder_deinit(&stream->decoder); /* releases the maps, and with them what hangs on them */
     stream_tables_deinit(stream);
     mysql_collations_deinit(&stream->collations);
+    mysql_packets_stop(stream->packets);
     mysql_conn_close(stream->log);
     mysql_conn_close(stream->ask);
     mysql_position_deinit(&stream->position);

@@ -47,7 +47,7 @@ void stream_prepared_deinit(struct mysql_stream *stream) {
 /* ---- the search. A name may be used again once it is decided: the last PREPARE before the decision counts. */
 
 struct search {
-    struct mysql_conn *conn;
+    struct mysql_stream *reader;
     struct mysql_decoder decoder;
     struct mysql_payload payload;
     const char *name;
@@ -115,10 +115,10 @@ static bool look_into_payload(struct search *search, const struct mysql_event *p
 
 /* One packet; done at the end of the file, or at the decision. */
 static bool search_event(struct search *search, struct error *err) {
-    struct slice packet;
+    struct mysql_packet packet;
     struct mysql_event event;
-    if (!mysql_conn_next_packet(search->conn, &packet, err) ||
-        !mysql_event_parse(&search->decoder, packet.data, packet.len, &event, err))
+    if (!stream_next_packet(search->reader, &packet, err) ||
+        !mysql_event_parse(&search->decoder, packet.data, packet.len, &packet.checksum, &event, err))
         return false;
     if (event.kind == MYSQL_EVENT_ROTATE) {
         search->done = !slice_equal_text(event.rotate.file, search->file); /* the first one names this file */
@@ -141,7 +141,7 @@ static bool search_file(struct mysql_stream *stream, struct search *search, cons
     if (!stream_open_late(stream, file, MYSQL_LOG_BEGIN, &reader, err))
         return false;
     snprintf(search->file, sizeof search->file, "%s", file);
-    search->conn = reader->log;
+    search->reader = reader;
     search->pos = MYSQL_LOG_BEGIN;
     search->done = search->found = search->group_is_it = false;
     mysql_decoder_init(&search->decoder, reader->decoder.checksum);

@@ -57,7 +57,7 @@ static void send_format(struct mysql_decoder *decoder, const char *version) {
     size_t size;
     struct mysql_event out;
     uint8_t *event = make_event(15, body, sizeof body, &size);
-    if (!mysql_event_parse(decoder, event, size, &out, NULL))
+    if (!mysql_event_parse(decoder, event, size, NULL, &out, NULL))
         abort();
     free(event);
 }
@@ -183,7 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             len = size - at;
         uint8_t *bytes = make_event(type, data + at, len, &event_size);
         struct mysql_event event;
-        if (mysql_event_parse(&decoder, bytes, event_size, &event, NULL))
+        if (mysql_event_parse(&decoder, bytes, event_size, NULL, &event, NULL))
             read_event(&event, charsets, &payload);
         free(bytes);
         at += len;

@@ -44,7 +44,7 @@ static inline bool send(struct bench *b) {
     for (size_t i = 0; i < 4; i++)
         b->bytes.data[9 + i] = (char)(b->bytes.len >> (8 * i));
     b->err = (struct error){0};
-    return mysql_event_parse(&b->decoder, b->bytes.data, b->bytes.len, &b->event, &b->err);
+    return mysql_event_parse(&b->decoder, b->bytes.data, b->bytes.len, NULL, &b->event, &b->err);
 }
 
 static inline void expect(struct bench *b, enum mysql_event_kind kind) {

@@ -421,7 +421,7 @@ static void replay(void **state) {
     for (size_t i = find_line(&r, 0, "event"); i < r.recording.line_count; i = find_line(&r, i + 1, "event")) {
         const char *next = i + 1 < r.recording.line_count ? r.recording.lines[i + 1] : "";
         event_bytes(r.recording.lines[i], &bytes);
-        if (!mysql_event_parse(&r.decoder, bytes.data, bytes.len, &event, &err))
+        if (!mysql_event_parse(&r.decoder, bytes.data, bytes.len, NULL, &event, &err))
             fail_msg("%s: %s", path, err.message);
         assert_int_equal(event.size_bytes, bytes.len);
         expect_event(&r, &event, is_line(next, "shows") ? next : NULL);
@@ -490,18 +490,18 @@ static void expect_detected(struct reader *r, const struct buf *good) {
     for (size_t cut = 0; cut < good->len; cut += step) {
         buf_clear(&bad);
         buf_append(&bad, good->data, cut);
-        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, &event, &err));
+        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, NULL, &event, &err));
         if (cut < MYSQL_EVENT_HEADER_BYTES)
             continue;
         set_size(&bad, cut);
-        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, &event, &err));
+        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, NULL, &event, &err));
         assert_int_equal(err.kind, ERROR_DATA);
     }
     for (size_t at = 0; at < good->len; at += step) {
         buf_clear(&bad);
         buf_append(&bad, good->data, good->len);
         bad.data[at] = (char)(bad.data[at] ^ (1 << at % 8));
-        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, &event, &err));
+        assert_false(mysql_event_parse(&r->decoder, bad.data, bad.len, NULL, &event, &err));
         assert_int_equal(err.kind, ERROR_DATA);
         assert_true(strlen(err.message) > 10);
     }
@@ -521,7 +521,7 @@ static void expect_harmless(struct reader *r, const struct buf *good) {
             set_size(&bad, size);
             if (how > 0)
                 bad.data[at] = (char)(how == 1 ? 0xff : how == 2 ? 0 : bad.data[at] + 1);
-            if (mysql_event_parse(&r->decoder, bad.data, bad.len, &event, NULL))
+            if (mysql_event_parse(&r->decoder, bad.data, bad.len, NULL, &event, NULL))
                 decode_anything(r, &event, 0);
             mem_free(bad.data);
         }
@@ -538,11 +538,12 @@ static void damage(void **state) {
     mysql_table_maps_on_release(r.decoder.maps, NULL, NULL);
     for (size_t i = find_line(&r, 0, "event"); i < r.recording.line_count; i = find_line(&r, i + 1, "event")) {
         event_bytes(r.recording.lines[i], &good);
-        assert_true(mysql_event_parse(&r.decoder, good.data, good.len, &event, NULL));
+        assert_true(mysql_event_parse(&r.decoder, good.data, good.len, NULL, &event, NULL));
         expect_detected(&r, &good);
         if (event.kind != MYSQL_EVENT_FORMAT)
             expect_harmless(&r, &good);
-        assert_true(mysql_event_parse(&r.decoder, good.data, good.len, &event, NULL)); /* damaged maps are forgotten */
+        assert_true(
+            mysql_event_parse(&r.decoder, good.data, good.len, NULL, &event, NULL)); /* damaged maps are forgotten */
     }
     reader_close(&r);
     buf_deinit(&good);
