@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures sluice against the plain tools of the trade, on this machine. Called by `make bench`; README.md says what it measures.
 
-usage: run.py [replication] [running] [lake]      all when none is named
+usage: run.py [replication] [postgres] [running] [lake]      all when none is named
 """
 
 import importlib
@@ -15,7 +15,7 @@ os.environ.setdefault("SLUICE_BIN", str(ROOT / "build" / "sluice"))
 
 from tests.harness.sluice import binary  # noqa: E402
 
-GROUPS = ["replication", "running", "lake"]
+GROUPS = ["replication", "postgres", "running", "lake"]
 
 
 def main():

@@ -211,6 +211,24 @@ group_fuzz() {
 group_bench() {
   group_test
   python_venv "$deps/venv-bench" "$root/tools/requirements-test.txt" "$root/tools/requirements-bench.txt"
+  jars debezium
+}
+
+# jars NAME: the jars that a pom.xml depends on; the row's hash is that of the list of their hashes.
+jars() {
+  lock_row "$1"
+  local dir=$deps/$1 part=$deps/$1.part
+  is_unpacked "$dir" && return
+  say "downloading what $package depends on"
+  apt_command mvn maven default-jdk-headless ca-certificates
+  rm -rf "$part"
+  mvn -q -B -C -f "$root/$package" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -Dmaven.repo.local="$deps/m2" -DoutputDirectory="$part" >"$deps/mvn.log" 2>&1 ||
+    { tail -n 20 "$deps/mvn.log" >&2; die "mvn could not get what $package depends on"; }
+  [ "$(cd "$part" && sha256sum -- *.jar | sha256sum | cut -d' ' -f1)" = "$sha256" ] ||
+    die "$package depends on other files than tools/deps.lock pins"
+  echo "$sha256" >"$part/.sha256"
+  rm -rf "$dir" && mv "$part" "$dir"
 }
 
 clang_major() { apt_install clang; clang -dumpversion | cut -d. -f1; }
