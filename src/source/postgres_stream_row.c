@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "source/postgres_stream.h"
 
 static bool convert(struct postgres_stream *stream, const struct pgstream_relation *relation, size_t column,
@@ -117,6 +118,32 @@ static void reload(struct postgres_stream *stream, struct pgstream_relation *rel
     event->reload = "the key of a row changed, and its large values are not in the log";
 }
 
+/* The log has a commit before others see it, by far where it waits for a synchronous standby: an answer of before is of other
+ * rows. (postgres xact.c, CommitTransaction) */
+static bool wait_until_visible(struct postgres_stream *stream, struct postgres_conn *conn, struct error *err) {
+    enum { STEP_MS = 20, LIMIT_MS = 60000 };
+    const char *function =
+        postgres_conn_server(conn)->version >= 130000 ? "pg_current_snapshot" : "txid_current_snapshot";
+    for (int waited_ms = 0; waited_ms < LIMIT_MS; waited_ms += STEP_MS) {
+        struct postgres_result result;
+        struct postgres_position now = {.end_lsn = UINT64_MAX};
+        if (!postgres_conn_query(conn, &stream->row_arena, &result, err, "SELECT pg_catalog.%s()::text", function))
+            return false;
+        const char *text = postgres_result_cell(&result, 0, 0);
+        if (text == NULL || !postgres_snapshot_parse(text, &stream->row_arena, &now))
+            return error_set(err, ERROR_INTERNAL, "the server's snapshot \"%s\" cannot be read",
+                             text != NULL ? text : "");
+        if (postgres_position_has(&now, stream->group.xid, stream->group.lsn))
+            return true;
+        if (!cancel_sleep_ms(STEP_MS))
+            return cancel_check(err);
+    }
+    return error_set(err, ERROR_RETRY,
+                     "transaction %" PRIu32 " is in the log, and other sessions have not seen it for %d s; "
+                     "does it wait for a synchronous standby that is down?",
+                     stream->group.xid, LIMIT_MS / 1000);
+}
+
 /* *found false: they cannot be had, the table is loaded in full. */
 static bool ask_missing(struct postgres_stream *stream, struct pgstream_relation *relation, bool *found,
                         struct error *err) {
@@ -127,7 +154,8 @@ static bool ask_missing(struct postgres_stream *stream, struct pgstream_relation
     struct postgres_conn *conn = postgres_source_lock(stream->source, err);
     bool ok = false;
     if (conn != NULL) {
-        ok = postgres_conn_query(conn, &stream->row_arena, &result, err, "%s", sql.data);
+        ok = wait_until_visible(stream, conn, err) &&
+             postgres_conn_query(conn, &stream->row_arena, &result, err, "%s", sql.data);
         postgres_source_unlock(stream->source);
     }
     buf_deinit(&sql);

@@ -7,13 +7,14 @@ SLUICE_REPLICATION_TRANSACTIONS sets how long the writers write, SLUICE_REPLICAT
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.harness.postgres_workload import PostgresWorkload
 from tests.harness.servers import ROOT, PostgreSQL15, PostgreSQL18
-from tests.harness.sluice import Sluice
+from tests.harness.sluice import Sluice, wait_until
 
 TRANSACTIONS = int(os.environ.get("SLUICE_REPLICATION_TRANSACTIONS", 200))
 SEED = int(os.environ.get("SLUICE_REPLICATION_SEED", 11))
@@ -150,3 +151,31 @@ def assert_confirmed(workload, sluice):
     position = json.loads(sluice.status()["capture"]["position"])["lsn"]
     (confirmed,), = workload.server.sql("select confirmed_flush_lsn::text from pg_replication_slots")
     assert confirmed == position
+
+
+def test_a_commit_that_waits_for_a_standby(postgres):
+    """It is in the log before it is visible: the large value that the log leaves out is asked for when it is."""
+    postgres.database("shop", PUBLICATION)
+    postgres.sql("create table moved (id int primary key, big text); alter table moved alter big set storage external;"
+                 "insert into moved values (1, repeat('x', 3000))", "shop")
+    tables = [{"schema": "public", "table": "moved", "active": True, "primary_key": ["id"]}]
+    with Sluice(source=postgres.source_config("shop"), raw={"cdc_max_batch_interval": "100ms"}, tables=tables) as sluice:
+        sluice.run("capture", "--until-current")
+        process = sluice.start("capture")
+        set_standbys(postgres, "nobody")
+        with ThreadPoolExecutor() as pool:
+            commit = pool.submit(postgres.sql, "update moved set id = 2", "shop")
+            wait_until(lambda: postgres.sql("select 1 from pg_stat_activity where wait_event = 'SyncRep'"), "the commit waits")
+            wait_until(lambda: postgres.sql("select 1 from pg_stat_activity where usename = 'sluice' and query like '%current_snapshot%'"), "capture asks", process=process)
+            assert not commit.done()
+            set_standbys(postgres, "")
+            commit.result()
+        wait_until(lambda: sluice.run("load") and [int(row["id"]) for row in sluice.query("select id from public.moved")] == [2], "it is loaded", process=process)
+        assert sluice.stop(process) == 0
+        PostgresWorkload(postgres).assert_lake_is_source(sluice)
+
+
+def set_standbys(server, names):
+    server.sql(f"alter system set synchronous_standby_names = '{names}'")
+    server.sql("select pg_reload_conf()")
+    wait_until(lambda: server.sql("show synchronous_standby_names") == [(names,)], "the server has read its settings")
