@@ -26,6 +26,7 @@ struct table *table_copy(struct arena *arena, const struct table *table) {
     *copy = *table;
     copy->schema = arena_strdup(arena, table->schema);
     copy->name = arena_strdup(arena, table->name);
+    copy->source_stamp = arena_strdup(arena, table->source_stamp);
 
     struct column *columns = arena_alloc(arena, table->column_count * sizeof *columns);
     for (size_t i = 0; i < table->column_count; i++) {
@@ -74,6 +75,8 @@ json_t *table_to_json(const struct table *table) {
                              (json_int_t)table->version, "columns", columns, "key", key);
     assert(json != NULL);
     add_source_id(json, table->source_id);
+    if (table->source_stamp != NULL)
+        json_object_set_new(json, "source_stamp", json_string(table->source_stamp));
     return json;
 }
 
@@ -156,6 +159,7 @@ bool table_from_json(struct arena *arena, const json_t *json, struct table **out
     struct table *table = arena_alloc(arena, sizeof *table);
     table->schema = arena_strdup(arena, schema);
     table->name = arena_strdup(arena, name);
+    table->source_stamp = arena_strdup(arena, json_string_value(json_object_get(json, "source_stamp")));
     bool ok = json_to_u32(json_object_get(json, "version"), &table->version) ||
               error_set(err, ERROR_DATA, "table as JSON: \"version\" is not a version");
     ok = ok && source_id_from_json(json, &table->source_id, err) &&

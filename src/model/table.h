@@ -29,6 +29,8 @@ struct table {
     uint32_t version; /* counts the schema versions that capture saw, from 1 */
     uint32_t
         source_id; /* the source's own number of the table, which a rename keeps (PostgreSQL: oid); 0 = it has none */
+    const char
+        *source_stamp; /* the source's own word for what became of the rows without the log; NULL = it has none */
     const struct column *columns;
     size_t column_count;
     const uint16_t *key; /* indexes into columns of the source's primary key, in key order */
@@ -46,7 +48,7 @@ bool column_name_is_reserved(const char *name);
 struct table *table_copy(struct arena *arena, const struct table *table);
 
 /* {"schema","name","version","columns":[{"id","name","type","nullable","source_type","initial"}],"key":["id"]}, and
- * "source_id" of the table and of its columns, where the source has such numbers. */
+ * "source_id" of the table and of its columns and "source_stamp", where the source has such. */
 json_t *table_to_json(const struct table *table); /* new reference */
 bool table_from_json(struct arena *arena, const json_t *json, struct table **out, struct error *err); /* kind DATA */
 

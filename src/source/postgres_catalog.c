@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/postgres_stamp.h"
+
 /* ---- the questions. Names of columns and tables are those of the system catalogs (documentation, chapter 53).
  *
  * pg_publication_tables says what a publication sends, whether it names tables, schemas or all; attnames and rowfilter are
@@ -12,7 +14,8 @@ static const char RELATION_COLUMNS[] =
     "SELECT c.oid, n.nspname, c.relname, p.schemaname IS NOT NULL, c.relkind = 'p', c.relreplident, "
     "pg_catalog.has_table_privilege(c.oid, 'SELECT'), c.relpages, "
     "EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate "
-    "AND i.indisvalid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END), ";
+    "AND i.indisvalid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END), " POSTGRES_STAMP(
+        "c.oid") ", ";
 
 /* $1: 'publication' or NULL; then what chooses: all, or one by its name. Temporary and unlogged tables are in no log. */
 static const char RELATION_FROM[] =
@@ -54,6 +57,7 @@ enum {
     OF_SELECTABLE,
     OF_PAGES,
     OF_INDEXED,
+    OF_STAMP,
     OF_COLUMNS,
     OF_FILTER
 };
@@ -120,6 +124,7 @@ static void take_relation(struct reading *reading, const struct postgres_result 
     relation->table->schema = schema;
     relation->table->name = name;
     relation->table->source_id = (uint32_t)strtoul(postgres_result_cell(rows, row, OF_OID), NULL, 10);
+    relation->table->source_stamp = postgres_result_cell(rows, row, OF_STAMP);
     relation->published = !reading->publication || postgres_result_is(rows, row, OF_PUBLISHED);
     relation->partitioned = postgres_result_is(rows, row, OF_PARTITIONED);
     relation->root = relation->partitioned && reading->via_root;

@@ -98,6 +98,7 @@ static bool truncate_tables(struct postgres_stream *stream, const struct pgoutpu
         if (!find_relation(stream, message->truncate.relations[i], &relation, err) ||
             !pgstream_relation_wanted(stream, relation, &wanted, err))
             return false;
+        relation->truncated = true;
         if (!wanted || relation->source == NULL || relation->source->current == NULL)
             continue;
         pgstream_begin_group(stream);

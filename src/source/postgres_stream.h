@@ -22,6 +22,8 @@ struct pgstream_relation {
     const struct table *version;   /* the source_table's `current` that wire is; NULL: not settled */
     struct arena described_arena;  /* of described */
     const struct table *described; /* wire, completed by what the catalog says; NULL: the server was not asked */
+    char *stamp;                   /* newer than current's source_stamp, where only TRUNCATE lies between; or NULL */
+    bool truncated;                /* since the server was asked */
     struct postgres_type *types;   /* per column */
     struct value *values, *old;    /* of the last row, per column */
 

@@ -49,6 +49,7 @@ void pgstream_relations_deinit(struct postgres_stream *stream) {
         arena_deinit(&relation->arena);
         arena_deinit(&relation->described_arena);
         arena_deinit(&relation->skip.arena);
+        mem_free(relation->stamp);
         mem_free(relation);
     }
     mem_free(stream->relations);

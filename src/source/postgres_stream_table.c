@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "source/postgres_stamp.h"
 #include "source/postgres_stream.h"
 
 enum { ANNOUNCEMENTS_MAX = 3 }; /* for one row */
@@ -58,6 +60,16 @@ static bool ask_columns(struct postgres_conn *conn, struct arena *arena, const s
             .key = key != NULL ? atoi(key) : -1,
         };
     }
+    return true;
+}
+
+static bool ask_stamp(struct postgres_conn *conn, struct arena *arena, struct table *table, struct error *err) {
+    struct postgres_result result;
+    if (!postgres_conn_query(conn, arena, &result, err,
+                             "SELECT " POSTGRES_STAMP("o.id") " FROM (SELECT %" PRIu32 "::pg_catalog.oid) o(id)",
+                             table->source_id))
+        return false;
+    table->source_stamp = postgres_result_cell(&result, 0, 0);
     return true;
 }
 
@@ -187,7 +199,8 @@ static bool describe(struct postgres_stream *stream, struct pgstream_relation *r
     struct postgres_conn *conn = postgres_source_lock(stream->source, err);
     if (conn == NULL)
         return false;
-    bool ok = ask_columns(conn, arena, wire, facts, err) && ask_types(conn, arena, relation, columns, err);
+    bool ok = ask_columns(conn, arena, wire, facts, err) && ask_types(conn, arena, relation, columns, err) &&
+              ask_stamp(conn, arena, table, err);
     postgres_source_unlock(stream->source);
     if (!ok)
         return error_prefix(err, "the definition of %s.%s", wire->schema, wire->name);
@@ -214,6 +227,31 @@ static bool tables_equal(const struct table *a, const struct table *b) {
         if (!columns_equal(&a->columns[i], &b->columns[i]))
             return false;
     return a->key_count == 0 || memcmp(a->key, b->key, a->key_count * sizeof *a->key) == 0;
+}
+
+static const char *stamp_before(const struct pgstream_relation *relation) {
+    return relation->stamp != NULL ? relation->stamp : relation->source->current->source_stamp;
+}
+
+/* A table that is truncated every minute has no new version every minute. */
+static bool is_only_truncated(struct pgstream_relation *relation, const char *before, const char *now) {
+    struct postgres_stamp_change change = postgres_stamp_compare(before, now, &relation->described_arena);
+    if (!relation->truncated || before == NULL || now == NULL || change.altered || change.has_gone ||
+        change.added_count > 0)
+        return false;
+    mem_free(relation->stamp);
+    relation->stamp = mem_strdup(now);
+    relation->truncated = false;
+    return true;
+}
+
+static bool is_current(struct pgstream_relation *relation) {
+    const struct table *current = relation->source->current, *described = relation->described;
+    if (current == NULL || described == NULL || !tables_equal(current, described))
+        return false;
+    const char *before = stamp_before(relation), *now = described->source_stamp;
+    return before == now || (before != NULL && now != NULL && strcmp(before, now) == 0) ||
+           is_only_truncated(relation, before, now);
 }
 
 /* ---- what became of the columns */
@@ -284,6 +322,48 @@ static void compare_column(struct comparison *of, size_t index) {
         need_reload(of, "column \"%s\" was changed from %s to %s", next->name, before->source_type, next->source_type);
 }
 
+/* Rows of new partitions that were there before them. One that the user may not read is warned of. */
+static bool look_into_partitions(struct comparison *of, const struct postgres_stamp_change *change, struct error *err) {
+    struct postgres_conn *conn = change->added_count > 0 ? postgres_source_lock(of->stream->source, err) : NULL;
+    if (conn == NULL)
+        return change->added_count == 0;
+    bool ok = true, brought = false;
+    for (size_t i = 0; ok && !brought && i < change->added_count; i++) {
+        ok = postgres_stamp_brought_rows(conn, &of->stream->arena, change->added[i], &brought, err);
+        if (!ok && err->code == POSTGRES_ERROR_PRIVILEGE) {
+            log_warning("a partition that is new in %s.%s cannot be read (%s): rows that it had before are not seen",
+                        of->next->schema, of->next->name, err->message);
+            ok = true;
+        }
+    }
+    postgres_source_unlock(of->stream->source);
+    if (ok && brought)
+        need_reload(of, "a partition with rows was attached to it");
+    return ok;
+}
+
+/* What became of the rows without the log. */
+static bool compare_stamps(struct comparison *of, struct error *err) {
+    struct postgres_stamp_change change =
+        postgres_stamp_compare(stamp_before(of->relation), of->next->source_stamp, &of->stream->arena);
+    enum ddl_action on_truncate = of->stream->source->config->source.on_truncate;
+    if (change.rewritten && change.altered)
+        need_reload(of, "it was rewritten with its columns altered, and the log does not tell to which values");
+    if (change.has_gone && on_truncate == DDL_APPLY)
+        need_reload(of, "a partition was detached or dropped");
+    if (change.has_gone && on_truncate == DDL_STOP) {
+        struct error why;
+        error_set(&why, ERROR_DATA, "a partition was detached or dropped, and source.on_truncate is stop");
+        pgstream_fail_table(of->stream, of->relation, &why);
+        return true;
+    }
+    if (change.has_gone && on_truncate == DDL_IGNORE)
+        log_warning("%s.%s: the rows of a partition that was detached or dropped stay in the lake (source.on_truncate: "
+                    "apply removes them)",
+                    of->next->schema, of->next->name);
+    return look_into_partitions(of, &change, err);
+}
+
 static void compare(struct comparison *of) {
     of->renames = arena_alloc(&of->stream->arena, (of->next->column_count + 1) * sizeof *of->renames);
     if (of->before->source_id != 0 && of->before->source_id != of->next->source_id) {
@@ -296,7 +376,8 @@ static void compare(struct comparison *of) {
 
 /* ---- */
 
-static void announce(struct postgres_stream *stream, struct pgstream_relation *relation, const struct facts *facts) {
+static bool announce(struct postgres_stream *stream, struct pgstream_relation *relation, const struct facts *facts,
+                     struct error *err) {
     struct comparison of = {.stream = stream,
                             .relation = relation,
                             .facts = facts,
@@ -304,32 +385,34 @@ static void announce(struct postgres_stream *stream, struct pgstream_relation *r
                             .next = table_copy(&stream->arena, relation->described)};
     if (of.before != NULL)
         compare(&of);
+    if (of.before != NULL && of.before->source_id == of.next->source_id && !compare_stamps(&of, err))
+        return error_prefix(err, "the definition of %s.%s", of.next->schema, of.next->name);
+    if (relation->failed)
+        return true;
+    mem_free(relation->stamp);
+    relation->stamp = NULL;
+    relation->truncated = false;
     struct source_event *event = pgstream_push(stream, SOURCE_TABLE);
     event->table = relation->source;
     event->new_table = of.next;
     event->renames = of.renames;
     event->rename_count = of.rename_count;
     event->reload = of.reload;
+    return true;
 }
 
 bool pgstream_resolve(struct postgres_stream *stream, struct pgstream_relation *relation, struct error *err) {
     struct facts facts = {0};
     if (relation->source == NULL)
         relation->source = source_tables_add(stream->tables, relation->wire.schema, relation->wire.name);
-    const struct table *current = relation->source->current;
-    if (relation->described != NULL && current != NULL && tables_equal(current, relation->described)) {
-        relation->version = current;
-        return true;
-    }
-    if (!describe(stream, relation, &facts, err))
+    if (!is_current(relation) && !describe(stream, relation, &facts, err))
         return false;
-    if (current != NULL && tables_equal(current, relation->described)) {
-        relation->version = current;
+    if (is_current(relation)) {
+        relation->version = relation->source->current;
         return true;
     }
     if (++stream->announcements > ANNOUNCEMENTS_MAX)
         return error_set(err, ERROR_INTERNAL, "%s.%s: its definition does not settle", relation->wire.schema,
                          relation->wire.name);
-    announce(stream, relation, &facts);
-    return true;
+    return announce(stream, relation, &facts, err);
 }

@@ -315,7 +315,9 @@ static bool load_round(struct capture *capture, struct capture_table **tables, s
 /* --- which tables */
 
 static bool same_columns(const struct table *a, const struct table *b) {
-    if (a->column_count != b->column_count || a->key_count != b->key_count)
+    bool same_stamp = a->source_stamp == b->source_stamp || (a->source_stamp != NULL && b->source_stamp != NULL &&
+                                                             strcmp(a->source_stamp, b->source_stamp) == 0);
+    if (!same_stamp || a->column_count != b->column_count || a->key_count != b->key_count)
         return false;
     for (size_t i = 0; i < a->column_count; i++)
         if (strcmp(a->columns[i].name, b->columns[i].name) != 0 ||

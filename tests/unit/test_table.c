@@ -21,6 +21,7 @@ static const struct table product = {.schema = "shop",
                                      .name = "product",
                                      .version = 4,
                                      .source_id = 16384,
+                                     .source_stamp = "735;16384:16390",
                                      .columns = product_columns,
                                      .column_count = COUNT(product_columns),
                                      .key = product_key,
@@ -38,6 +39,7 @@ static void assert_tables_equal(const struct table *a, const struct table *b) {
     assert_string_equal(a->name, b->name);
     assert_int_equal(a->version, b->version);
     assert_int_equal(a->source_id, b->source_id);
+    assert_string_equal(a->source_stamp != NULL ? a->source_stamp : "", b->source_stamp != NULL ? b->source_stamp : "");
     assert_int_equal(a->column_count, b->column_count);
     for (size_t i = 0; i < a->column_count; i++) {
         assert_string_equal(a->columns[i].name, b->columns[i].name);
@@ -92,7 +94,7 @@ static void test_json_and_back(void **state) {
                               "\"source_type\":null,\"initial\":\"0.00\"},"
                               "{\"id\":7,\"name\":\"seen\",\"type\":\"timestamp(3)\",\"nullable\":true,"
                               "\"source_type\":null,\"initial\":null,\"source_id\":9}],"
-                              "\"key\":[\"seen\",\"id\"],\"source_id\":16384}");
+                              "\"key\":[\"seen\",\"id\"],\"source_id\":16384,\"source_stamp\":\"735;16384:16390\"}");
     assert_true(table_from_json(&arena, json, &back, &err));
     json_decref(json); /* nothing of the copy may live in the JSON */
     free(text);
