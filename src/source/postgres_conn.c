@@ -266,9 +266,15 @@ bool postgres_conn_query(struct postgres_conn *conn, struct arena *arena, struct
     va_start(args, format);
     char *sql = format_sql(format, args);
     va_end(args);
-    PGresult *result = NULL;
-    bool ok = send_query(conn, sql, err) && read_answer(conn, NULL, &result, err);
+    bool ok = postgres_conn_query_long(conn, NULL, arena, out, err, sql);
     mem_free(sql);
+    return ok;
+}
+
+bool postgres_conn_query_long(struct postgres_conn *conn, const char *what, struct arena *arena,
+                              struct postgres_result *out, struct error *err, const char *sql) {
+    PGresult *result = NULL;
+    bool ok = send_query(conn, sql, err) && read_answer(conn, what, &result, err);
     if (!ok)
         return false;
     if (PQntuples(result) > POSTGRES_RESULT_ROWS_MAX)

@@ -73,6 +73,9 @@ struct postgres_result {
 enum { POSTGRES_RESULT_ROWS_MAX = 10 * 1000 * 1000 };
 bool postgres_conn_query(struct postgres_conn *conn, struct arena *arena, struct postgres_result *out,
                          struct error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* As query, with run_long's patience; `what` NULL: without it. */
+bool postgres_conn_query_long(struct postgres_conn *conn, const char *what, struct arena *arena,
+                              struct postgres_result *out, struct error *err, const char *sql);
 static inline const char *postgres_result_cell(const struct postgres_result *result, size_t row, size_t column) {
     return result->cells[row * result->column_count + column];
 }

@@ -68,15 +68,16 @@ bool postgres_stamp_brought_rows(struct postgres_conn *conn, struct arena *arena
     if (result.row_count == 0)
         return true;
     const char *name = postgres_result_cell(&result, 0, 0);
-    if (!postgres_conn_query(
-            conn, arena, &result, err,
-            "WITH attached AS (SELECT h.xmin AS xid, h.cmin::text::bigint AS step FROM pg_catalog.pg_inherits h "
-            "WHERE h.inhrelid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(%" PRIu32 ")) "
-            "ORDER BY pg_catalog.age(h.xmin), step DESC LIMIT 1) "
-            "SELECT EXISTS (SELECT 1 FROM ONLY %s r, attached WHERE pg_catalog.age(r.xmin) > "
-            "pg_catalog.age(attached.xid) "
-            "OR (r.xmin = attached.xid AND r.cmin::text::bigint < attached.step))",
-            partition, name))
+    const char *sql = arena_printf(
+        arena,
+        "WITH attached AS (SELECT h.xmin AS xid, h.cmin::text::bigint AS step FROM pg_catalog.pg_inherits h "
+        "WHERE h.inhrelid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(%" PRIu32 ")) "
+        "ORDER BY pg_catalog.age(h.xmin), step DESC LIMIT 1) "
+        "SELECT EXISTS (SELECT 1 FROM ONLY %s r, attached WHERE pg_catalog.age(r.xmin) > pg_catalog.age(attached.xid) "
+        "OR (r.xmin = attached.xid AND r.cmin::text::bigint < attached.step))",
+        partition, name);
+    const char *what = arena_printf(arena, "looking for rows of %s that are older than its being a partition", name);
+    if (!postgres_conn_query_long(conn, what, arena, &result, err, sql))
         return false;
     *out = result.row_count > 0 && postgres_result_is(&result, 0, 0);
     return true;
