@@ -46,7 +46,7 @@ TAXI_ROW = """(n % 2 + 1)::int, timestamp '2026-01-01' + (n % 2592000) * interva
 
 def task(server, folder, name, table, **config):
     """A task of one table."""
-    source = server.source_config(DATABASE, table_filter=table, publication=PUBLICATION, **config.pop("source", {}))
+    source = server.source_config(DATABASE, table_filter=table, publication=PUBLICATION, **config.pop("source", {})) | {"host": str(server.folder)}
     return Sluice(folder=folder / name, task=name, source=source, memory_limit=MEMORY, threads=THREADS,
                   tables=[{"name": f"public.{table}", "active": True}], **config)
 
