@@ -221,8 +221,11 @@ static bool prepare_publication(struct postgres_source *source, struct postgres_
     if (!read_publication(source, conn, &publication, err))
         return false;
     if (!publication.exists && !begins) {
-        *lost = arena_printf(arena, "the publication %s is gone: what changed since then came with no table's name",
-                             source->publication);
+        *lost = arena_printf(
+            arena,
+            "the publication %s is gone (or never was: --full-load-only makes none): what changed since then came "
+            "with no table's name",
+            source->publication);
         return true;
     }
     if (!publication.exists)
@@ -274,7 +277,9 @@ static bool check_log(struct postgres_source *source, struct postgres_conn *conn
     postgres_lsn_format(from.lsn, from_text);
     postgres_lsn_format(slot.confirmed_lsn, slot_text);
     if (!found)
-        *lost = arena_printf(arena, "the replication slot %s is gone, and with it the log from %s on",
+        *lost = arena_printf(arena,
+                             "the replication slot %s is gone (or never was: --full-load-only makes none), and with it "
+                             "the log from %s on",
                              source->slot_name, from_text);
     else if (slot.lost != NULL)
         *lost = arena_printf(arena, "the replication slot %s has lost the log from %s on: %s", source->slot_name,
