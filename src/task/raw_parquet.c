@@ -139,7 +139,9 @@ static void append_select(const struct raw_parquet *parquet, const struct table 
     }
     if (unchanged)
         buf_append_text(sql, ", " RAW_PARQUET_UNCHANGED);
-    buf_printf(sql, " FROM sluice_scan('%s') ORDER BY _seq", scan);
+    buf_printf(sql, " FROM sluice_scan('%s')", scan);
+    if (encoding->file.kind != RAW_FULL_LOAD) /* whose rows have no order */
+        buf_append_text(sql, " ORDER BY _seq");
 }
 
 static bool write_parquet(const struct raw_parquet *parquet, struct engine_connection *connection,
